@@ -1,0 +1,1 @@
+"""finelens fine-tunes vision backbones on your own pictures, honestly."""
