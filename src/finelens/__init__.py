@@ -1,1 +1,48 @@
-"""finelens fine-tunes vision backbones on your own pictures, honestly."""
+"""finelens fine-tunes vision backbones on your own pictures, honestly.
+
+The verbs are functions here, imported when first used so that ``import finelens`` is light::
+
+    run = finelens.train(data="pictures/")
+    finelens.evaluate(run, split="test")
+    finelens.load(run).predict(["a.jpg", "b.jpg"])
+    finelens.compare([run, other_run])
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from finelens.api.data import check as check
+    from finelens.api.results import compare as compare
+    from finelens.api.results import evaluate as evaluate
+    from finelens.api.results import load as load
+    from finelens.api.results import top as top
+    from finelens.api.training import demo as demo
+    from finelens.api.training import resume as resume
+    from finelens.api.training import train as train
+
+_HOMES = {
+    "check": "finelens.api.data",
+    "compare": "finelens.api.results",
+    "demo": "finelens.api.training",
+    "evaluate": "finelens.api.results",
+    "load": "finelens.api.results",
+    "resume": "finelens.api.training",
+    "top": "finelens.api.results",
+    "train": "finelens.api.training",
+}
+
+__all__ = ["check", "compare", "demo", "evaluate", "load", "resume", "top", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'finelens' has no attribute {name!r}")
+    from finelens.installation import check_torch
+
+    check_torch()
+    return getattr(importlib.import_module(_HOMES[name]), name)

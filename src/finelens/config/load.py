@@ -20,7 +20,9 @@ _PACKAGED = resources.files("finelens.config") / "recipes"
 def recipe_names() -> list[str]:
     """Return the names of the packaged recipes, sorted."""
     return sorted(
-        item.name.removesuffix(".yaml") for item in _PACKAGED.iterdir() if item.name.endswith(".yaml")
+        item.name.removesuffix(".yaml")
+        for item in _PACKAGED.iterdir()
+        if item.name.endswith(".yaml")
     )
 
 
@@ -34,10 +36,7 @@ def recipe_text(name: str) -> str:
         return (_PACKAGED / f"{name}.yaml").read_text(encoding="utf-8")
     path = Path(name)
     if path.suffix in {".yaml", ".yml"}:
-        try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"recipe {path}: cannot be read: {error}") from error
+        return _read(path)
     raise ConfigError(
         f'recipe "{name}" is neither packaged nor a .yaml file{did_you_mean(name, recipe_names())}'
     )
@@ -55,17 +54,19 @@ def load_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
         ConfigError: If the YAML is broken, a key is unknown (the nearest is named), a value
             does not fit, or two keys contradict each other.
     """
-    try:
-        content = yaml.safe_load(recipe_text(name))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"recipe {name}: not valid YAML: {_one_line(error)}") from error
-    if content is None:
-        content = {}
-    if not isinstance(content, dict):
-        raise ConfigError(f"recipe {name}: must be a mapping of keys, not {type(content).__name__}")
+    content = _parse_yaml(recipe_text(name), name)
     for setting in settings:
         _apply(content, setting)
     return parse_recipe(content, origin=name)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file.
+
+    Raises:
+        ConfigError: If it cannot be read, or is no mapping.
+    """
+    return _parse_yaml(_read(path), str(path))
 
 
 def parse_recipe(content: dict[str, Any], *, origin: str) -> Recipe:
@@ -85,6 +86,25 @@ def dump_recipe(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"recipe {path}: cannot be read: {_one_line(error)}") from error
+
+
+def _parse_yaml(text: str, name: str) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"recipe {name}: not valid YAML: {_one_line(error)}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"recipe {name}: must be a mapping of keys, not {type(content).__name__}")
+    return content
+
+
 def _apply(content: dict[str, Any], setting: str) -> None:
     key, mark, text = setting.partition("=")
     if not mark or not key:
@@ -93,18 +113,17 @@ def _apply(content: dict[str, Any], setting: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f'--set "{setting}": the value is not valid YAML') from error
-    *parents, last = key.strip().split(".")
+    parts = key.strip().split(".")
     place: Any = content
-    for depth, part in enumerate(parents):
+    for depth, part in enumerate(parts[:-1], start=1):
         if isinstance(place, dict) and place.get(part) is None:
             place[part] = {}
-        place = place[_position(place, part, ".".join(parents[: depth + 1]))]
-    if not isinstance(place, dict | list):
-        raise ConfigError(f"--set {key}: {'.'.join(parents)} holds no keys")
-    place[_position(place, last, key)] = _as_number(value)
+        place = place[_position(place, part, ".".join(parts[:depth]))]
+    place[_position(place, parts[-1], key)] = _as_number(value)
 
 
-def _position(place: Any, part: str, key: str) -> str | int:
+def _position(place: Any, part: str, key: str) -> Any:
+    """Return the key or index under which a part of a dotted key lies."""
     if isinstance(place, dict):
         return part
     if not isinstance(place, list):
@@ -150,20 +169,18 @@ def _told(problem: Any, origin: str) -> str:
 
 
 def _keys_at(parents: Iterable[str | int]) -> list[str]:
-    model: type[BaseModel] = Recipe
+    model: type[BaseModel] | None = Recipe
     for part in parents:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[part].annotation
-        models = [a for a in (annotation, *get_args(annotation)) if _is_section(a)]
-        if not models:
-            return []
-        model = models[0]
-    return list(model.model_fields)
+        if model is not None and isinstance(part, str):
+            model = _section_in(model.model_fields[part].annotation)
+    return list(model.model_fields) if model else []
 
 
-def _is_section(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
 
 
 def _one_line(error: Exception) -> str:

@@ -29,23 +29,28 @@ class DataConfig(Section):
     """Where the pictures are and how they are divided."""
 
     source: Literal["auto", "folder", "table", "voc"] = Field(
-        "auto", description="on-disk format; auto looks at the path"
+        default="auto", description="on-disk format; auto looks at the path"
     )
-    path: str | None = Field(None, description="the data; `--data` sets it")
+    path: str | None = Field(default=None, description="the data; `--data` sets it")
     task: Literal["auto", "multi-class", "multi-label"] = Field(
-        "auto", description="auto: multi-label when any picture has no or several labels"
+        default="auto", description="auto: multi-label when any picture has no or several labels"
     )
     classes: tuple[str, ...] | None = Field(
-        None, description="class names in order; null: all found, sorted (VOC: its own order)"
+        default=None,
+        description="class names in order; null: all found, sorted (VOC: its own order)",
     )
     label_separator: str = Field(
-        "auto", description="mark between labels in a table's cell; auto: `|`, `;` or `,`"
+        default="auto", description="mark between labels in a table's cell; auto: `|`, `;` or `,`"
     )
     bad_files: Literal["error", "skip"] = Field(
-        "error", description="what an unreadable picture does: end the job, or be left out"
+        default="error", description="what an unreadable picture does: end the job, or be left out"
     )
-    val_fraction: Fraction = Field(0.15, description="share cut from train if no val is given")
-    test_fraction: Fraction = Field(0.15, description="share cut from train if no test is given")
+    val_fraction: Fraction = Field(
+        default=0.15, description="share cut from train if no val is given"
+    )
+    test_fraction: Fraction = Field(
+        default=0.15, description="share cut from train if no test is given"
+    )
 
     @model_validator(mode="after")
     def _leaves_training_pictures(self) -> Self:
@@ -57,43 +62,58 @@ class DataConfig(Section):
 class InputConfig(Section):
     """What the model sees; null takes the backbone's own value."""
 
-    size: int | None = Field(None, ge=16, le=2048, description="side of the square input, pixels")
-    mean: tuple[float, float, float] | None = Field(None, description="per channel, of [0, 1]")
-    std: tuple[Positive, Positive, Positive] | None = Field(None, description="per channel")
+    size: Annotated[int, Field(ge=16, le=2048)] | Literal["auto"] | None = Field(
+        default=None,
+        description="side of the square input, pixels; auto: the pictures' median shorter side, "
+        "to the nearest 32 pixels, at most the backbone's own",
+    )
+    mean: tuple[float, float, float] | None = Field(
+        default=None, description="per channel, of [0, 1]"
+    )
+    std: tuple[Positive, Positive, Positive] | None = Field(default=None, description="per channel")
     resize: Literal["shorter", "squash", "pad"] | None = Field(
-        None, description="shorter side then centre crop; both sides; longer side then padding"
+        default=None,
+        description="shorter side then centre crop; both sides; longer side then padding",
     )
     crop_fraction: Annotated[float, Field(gt=0.0, le=1.0)] | None = Field(
-        None, description="crop side over resized shorter side"
+        default=None, description="crop side over resized shorter side"
     )
     interpolation: Literal["bilinear", "bicubic", "nearest"] | None = Field(
-        None, description="of every resize"
+        default=None, description="of every resize"
     )
-    frames: int | None = Field(None, ge=1, description="pictures a clip; null: single pictures")
+    frames: int | None = Field(
+        default=None, ge=1, description="pictures a clip; null: single pictures"
+    )
 
 
 class HeadConfig(Section):
     """The layers behind the backbone's features."""
 
     kind: Literal["linear", "mlp"] = "linear"
-    hidden: int = Field(256, ge=1, description="units of the mlp's hidden layer")
-    activation: Literal["relu", "mish"] = Field("relu", description="of the mlp")
-    dropout: Fraction = Field(0.0, description="before the last linear layer")
+    hidden: int = Field(default=256, ge=1, description="units of the mlp's hidden layer")
+    activation: Literal["relu", "mish"] = Field(default="relu", description="of the mlp")
+    dropout: Fraction = Field(default=0.0, description="before the last linear layer")
 
 
 class ModelConfig(Section):
     """The network."""
 
-    backbone: str = Field("resnet18", description="a timm name, or `torchvision:NAME`")
-    pretrained: bool = Field(True, description="download ImageNet weights; off where weights is set")
-    weights: str | None = Field(None, description="a .safetensors or weights-only .pth file")
+    backbone: str = Field(default="resnet18", description="a timm name, or `torchvision:NAME`")
+    pretrained: bool = Field(
+        default=True, description="download ImageNet weights; not where weights is set"
+    )
+    weights: str | None = Field(
+        default=None, description="a .safetensors or weights-only .pth file"
+    )
     options: dict[str, Any] = Field(
         default_factory=dict, description="passed to the backbone's constructor"
     )
     head: HeadConfig = HeadConfig()
-    pooling: Literal["mean"] = Field("mean", description="of the features of a clip's frames")
+    pooling: Literal["mean"] = Field(
+        default="mean", description="of the features of a clip's frames"
+    )
     probe: bool = Field(
-        False, description="start a linear head from a convex probe of the frozen features"
+        default=False, description="start a linear head from a convex probe of the frozen features"
     )
 
     @model_validator(mode="after")
@@ -107,74 +127,86 @@ class LossConfig(Section):
     """What training minimises."""
 
     name: Literal["auto", "bce", "cross_entropy", "focal", "asymmetric"] = Field(
-        "auto", description="auto: bce for multi-label, cross_entropy for one of many"
+        default="auto", description="auto: bce for multi-label, cross_entropy for one of many"
     )
     class_weights: Literal["none", "balanced"] | tuple[Positive, ...] = Field(
-        "none", description="weights of the positives, in class order; balanced: from their counts"
+        default="none",
+        description="weights of the positives, in class order; balanced: from their counts",
     )
     label_smoothing: Fraction = 0.0
-    focal_gamma: float = Field(2.0, ge=0.0, description="focusing exponent")
-    asymmetric_gamma_positive: float = Field(0.0, ge=0.0)
-    asymmetric_gamma_negative: float = Field(4.0, ge=0.0)
-    asymmetric_clip: Fraction = Field(0.05, description="probability shift of easy negatives")
+    focal_gamma: float = Field(default=2.0, ge=0.0, description="focusing exponent")
+    asymmetric_gamma_positive: float = Field(default=0.0, ge=0.0)
+    asymmetric_gamma_negative: float = Field(default=4.0, ge=0.0)
+    asymmetric_clip: Fraction = Field(
+        default=0.05, description="probability shift of easy negatives"
+    )
 
 
 class OptimizerConfig(Section):
     """How weights move."""
 
     name: Literal["sgd", "adam", "adamw"] = "sgd"
-    lr: Positive = Field(0.02, description="learning rate of the head, and of the backbone unless...")
-    backbone_lr: Positive | None = Field(None, description="...this is set")
-    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
-        1.0, description="each backbone stage's rate over that of the stage above it"
+    lr: Positive = Field(
+        default=0.02, description="rate of the head, and of the backbone unless..."
     )
-    momentum: Fraction = Field(0.9, description="of sgd")
-    nesterov: bool = Field(False, description="of sgd")
-    betas: tuple[Fraction, Fraction] = Field((0.9, 0.999), description="of adam and adamw")
-    weight_decay: float = Field(1e-4, ge=0.0, description="not applied to biases and norms")
+    backbone_lr: Positive | None = Field(default=None, description="...this is set")
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        default=1.0, description="each backbone stage's rate over that of the stage above it"
+    )
+    momentum: Fraction = Field(default=0.9, description="of sgd")
+    nesterov: bool = Field(default=False, description="of sgd")
+    betas: tuple[Fraction, Fraction] = Field(default=(0.9, 0.999), description="of adam and adamw")
+    weight_decay: float = Field(default=1e-4, ge=0.0, description="not applied to biases and norms")
 
 
 class TrainConfig(Section):
     """How the machine does it."""
 
-    batch_size: int = Field(32, ge=1, description="pictures a forward pass")
-    accumulate: int = Field(1, ge=1, description="forward passes a weight update")
+    batch_size: int = Field(default=32, ge=1, description="pictures a forward pass")
+    accumulate: int = Field(default=1, ge=1, description="forward passes a weight update")
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 where the processor computes in it"
+        default="auto", description="auto: bf16 where the processor computes in it"
     )
     num_workers: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
-        "auto", description="loader processes; never changes a result"
+        default="auto", description="loader processes; never changes a result"
     )
-    channels_last: bool = Field(True, description="memory format of pictures and kernels")
-    clip_norm: Positive | None = Field(None, description="largest gradient norm")
+    channels_last: bool = Field(default=True, description="memory format of pictures and kernels")
+    clip_norm: Positive | None = Field(default=None, description="largest gradient norm")
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
-        None, description="weights are averaged over updates with this decay; the average is kept"
+        default=None,
+        description="weights are averaged over updates with this decay; the average is kept",
     )
     best_by: tuple[str, ...] | None = Field(
-        None, description="val metrics whose best weights are kept; the first becomes the model"
+        default=None,
+        description="val metrics whose best weights are kept; the first becomes the model",
     )
     reseed_each_epoch: bool = Field(
-        False, description="reseed python, numpy and torch with seed + epoch instead of each step"
+        default=False,
+        description="reseed python, numpy and torch with seed + epoch instead of each step",
     )
     checkpoint_minutes: Annotated[float, Field(gt=0.0, le=5.0)] = Field(
-        4.0, description="longest time between two checkpoints"
+        default=4.0, description="longest time between two checkpoints"
     )
-    tensorboard: bool = Field(False, description="also write TensorBoard event files")
+    tensorboard: bool = Field(default=False, description="also write TensorBoard event files")
 
 
 class ScheduleConfig(Section):
     """The learning rate over a phase, as a factor of its start."""
 
     name: Literal["constant", "step", "multistep", "cosine", "polynomial"] = "constant"
-    warmup_epochs: float = Field(0.0, ge=0.0, description="linear from 0, before the rest")
-    step_epochs: int = Field(10, ge=1, description="of step")
-    milestones: tuple[int, ...] = Field((), description="of multistep, in epochs of the phase")
-    gamma: Positive = Field(0.1, description="of step and multistep")
-    final_factor: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
-        0.0, description="of cosine and polynomial: the factor at the end"
+    warmup_epochs: float = Field(default=0.0, ge=0.0, description="linear from 0, before the rest")
+    step_epochs: int = Field(default=10, ge=1, description="of step")
+    milestones: tuple[int, ...] = Field(
+        default=(), description="of multistep, in epochs of the phase"
     )
-    power: Positive = Field(1.0, description="of polynomial")
-    period_epochs: Positive | None = Field(None, description="of cosine (T_max); null: the phase")
+    gamma: Positive = Field(default=0.1, description="of step and multistep")
+    final_factor: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        default=0.0, description="of cosine and polynomial: the factor at the end"
+    )
+    power: Positive = Field(default=1.0, description="of polynomial")
+    period_epochs: Positive | None = Field(
+        default=None, description="of cosine (T_max); null: the phase"
+    )
 
     @model_validator(mode="after")
     def _milestones_rise(self) -> Self:
@@ -188,21 +220,33 @@ class ScheduleConfig(Section):
 class PhaseConfig(Section):
     """A stretch of training under one setting."""
 
-    name: str | None = Field(None, description="shown in logs and plots; null: phase N")
+    name: str | None = Field(default=None, description="shown in logs and plots; null: phase N")
     epochs: int = Field(ge=1)
     augment: str | tuple[AugmentStep, ...] = Field(
-        "standard", description="a policy's name, or a list of steps such as `{flip: {p: 0.5}}`"
+        default="standard",
+        description="a policy's name, or a list of steps such as `{flip: {p: 0.5}}`",
     )
     freeze: str = Field(
-        "none", description="`none`, `backbone`, or `until:LAYER` (that layer and all before it)"
+        default="none",
+        description="`none`, `backbone`, or `until:LAYER` (that layer and all before it)",
     )
     freeze_statistics: bool = Field(
-        False, description="keep every batch norm's running mean and variance as they are"
+        default=False, description="keep every batch norm's running mean and variance as they are"
     )
-    lr: Positive | None = Field(None, description="null: optimizer.lr")
-    backbone_lr: Positive | None = Field(None, description="null: optimizer.backbone_lr")
+    lr: Positive | None = Field(default=None, description="null: optimizer.lr")
+    backbone_lr: Positive | None = Field(default=None, description="null: optimizer.backbone_lr")
     schedule: ScheduleConfig = ScheduleConfig()
-    size: int | None = Field(None, ge=16, le=2048, description="side while training; null: input.size")
+    size: int | None = Field(
+        default=None,
+        ge=16,
+        le=2048,
+        description="side while training, pixels; null: scale of input.size",
+    )
+    scale: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        default=1.0,
+        description="side while training over input.size, to the nearest 32 pixels; 1 for a "
+        "backbone that takes one size only",
+    )
 
     @model_validator(mode="after")
     def _freeze_is_known(self) -> Self:
@@ -216,22 +260,24 @@ class PhaseConfig(Section):
 class StopConfig(Section):
     """When training ends before its last epoch."""
 
-    metric: str | None = Field(None, description="a val metric; null: best_by's first")
-    patience: int | None = Field(None, ge=1, description="epochs without a better value")
-    target: float | None = Field(None, description="a value that is enough")
+    metric: str | None = Field(default=None, description="a val metric; null: best_by's first")
+    patience: int | None = Field(default=None, ge=1, description="epochs without a better value")
+    target: float | None = Field(default=None, description="a value that is enough")
 
 
 class DecideConfig(Section):
     """How yes and no are chosen on the validation split."""
 
-    goal: str = Field("f1", description="`f1`, or `precision>=X` with the most recall")
+    goal: str = Field(default="f1", description="`f1`, or `precision>=X` with the most recall")
     scope: Literal["per_class", "global"] = "per_class"
     threshold: Annotated[float, Field(ge=0.0, le=1.0)] | None = Field(
-        None, description="a number fixes it for all classes"
+        default=None, description="a number fixes it for all classes"
     )
-    calibrate: bool = Field(True, description="choose a temperature on the validation split")
+    calibrate: bool = Field(
+        default=True, description="choose a temperature on the validation split"
+    )
     min_positives: int = Field(
-        10, ge=0, description="classes with few positives lean on the global threshold"
+        default=10, ge=0, description="classes with few positives lean on the global threshold"
     )
 
     @model_validator(mode="after")
@@ -254,8 +300,8 @@ class DecideConfig(Section):
 class Recipe(Section):
     """Everything that decides a run."""
 
-    description: str = Field("", description="what it is for; shown by `finelens recipes`")
-    seed: int = Field(0, ge=0, lt=2**31)
+    description: str = Field(default="", description="what it is for; shown by `finelens recipes`")
+    seed: int = Field(default=0, ge=0, lt=2**31)
     data: DataConfig = DataConfig()
     input: InputConfig = InputConfig()
     model: ModelConfig = ModelConfig()

@@ -1,0 +1,32 @@
+"""The verb that looks at data before anything is trained: check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from finelens.data.audit import Audit, audit
+from finelens.data.sources.read import read_source
+from finelens.data.verify import find_unreadable
+from finelens.progress import Progress, Silent
+
+
+def check(
+    data: str | Path, *, source: str = "auto", task: str = "auto", progress: Progress | None = None
+) -> Audit:
+    """Return what is good and bad about pictures and labels, without training.
+
+    Args:
+        data: A folder of class folders, a table, or Pascal VOC.
+        source: The on-disk format; ``auto`` looks at the path.
+        task: ``auto``, ``multi-class`` or ``multi-label``.
+        progress: Who watches.
+
+    Raises:
+        DataError: If the source cannot be read at all.
+    """
+    manifest = read_source(data, source=source, task=task)
+    progress = progress or Silent()
+    with progress.stage("reading pictures", manifest.num_examples) as advance:
+        problems = find_unreadable(manifest.paths, progress=lambda num: advance(num, ""))
+    with progress.stage("looking for duplicates", manifest.num_examples) as advance:
+        return audit(manifest, problems, progress=lambda num: advance(num, ""))

@@ -1,0 +1,150 @@
+"""The verbs that read a run: load, evaluate, top and compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from finelens.config.load import parse_recipe, read_yaml
+from finelens.data.manifest import Manifest, build_manifest
+from finelens.data.sources.read import read_source
+from finelens.errors import DataError, RunError
+from finelens.evaluation.evaluate import Evaluation, write_evaluation
+from finelens.evaluation.evaluate import evaluate as evaluate_scores
+from finelens.evaluation.ranking import top_table
+from finelens.evaluation.scores import read_scores
+from finelens.models.folder import load_model
+from finelens.predictor import Predictor
+from finelens.progress import Progress
+from finelens.reporting.comparison import Comparison, compare_runs, write_comparison
+from finelens.reporting.report import write_report
+from finelens.runs.directory import RunDirectory, open_run
+from finelens.task import Task
+
+
+def load(run: str | Path, *, device: str | None = None) -> Predictor:
+    """Return the predictor of a run, or of a model folder copied out of one.
+
+    Raises:
+        RunError: If the run is not complete.
+        ModelError: If its model folder is foreign or corrupted.
+    """
+    folder = Path(run)
+    if (folder / "model.json").is_file():
+        return Predictor.load(folder, device=device)
+    return Predictor.load(open_run(run).model, device=device)
+
+
+def evaluate(
+    run: str | Path,
+    *,
+    split: str | None = None,
+    data: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Score a split, write ``evaluation/<split>/`` and the report; return the evaluation.
+
+    Args:
+        run: A complete run.
+        split: ``train``, ``val`` or ``test``; None takes test where there is one, else val.
+        data: Other pictures than the run's own; with neither splits nor ``split`` given, all
+            of them are scored, as test.
+        progress: Who watches.
+
+    Raises:
+        DataError: If the split has no labelled picture, or the data's classes are not the
+            run's.
+    """
+    directory = open_run(run)
+    predictor = Predictor.load(directory.model)
+    if data is None:
+        manifest = _own_manifest(directory, predictor.saved.task)
+    else:
+        manifest = _other_manifest(directory, predictor.saved.task, Path(data))
+    chosen = split or ("test" if manifest.splits.get("test") else "val")
+    part = manifest.of_split(chosen)
+    if part.table["labels"].null_count() == part.num_examples:
+        raise DataError(
+            f"the {part.num_examples} pictures of {chosen} have no labels to be held against; "
+            "use `finelens predict`"
+        )
+    scores = predictor.score(part, progress=progress)
+    decision = predictor.saved.decision
+    evaluation = evaluate_scores(scores, decision, split=chosen)
+    write_evaluation(directory.evaluation(chosen), evaluation, scores, decision)
+    write_report(directory)
+    return evaluation
+
+
+def top(
+    run: str | Path, *, class_name: str | None = None, n: int = 50, split: str | None = None
+) -> pl.DataFrame:
+    """Return the n pictures with the highest score of a class, or of each class.
+
+    Columns: class, rank, id, path, probability, is_positive. Read from the scores that
+    training or ``evaluate`` wrote; the model is not run.
+
+    Raises:
+        DataError: If there is no such class.
+        RunError: If the split has not been evaluated.
+    """
+    directory = open_run(run)
+    saved = load_model(directory.model)
+    chosen = split or "val"
+    path = directory.evaluation(chosen) / "scores.parquet"
+    if not path.is_file():
+        raise RunError(
+            f"run {run}: {chosen} has not been evaluated; "
+            f"`finelens evaluate {run} --split {chosen}`"
+        )
+    table = top_table(read_scores(path, saved.task), saved.decision, n)
+    if class_name is None:
+        return table
+    saved.task.index(class_name)
+    return table.filter(pl.col("class") == class_name)
+
+
+def compare(
+    runs: Sequence[str | Path], *, split: str | None = None, out: str | Path | None = None
+) -> Comparison:
+    """Return one table of runs; with ``out``, also write comparison.html and comparison.csv.
+
+    Args:
+        runs: Complete runs.
+        split: What they are compared on; None takes test if all were evaluated on it, else val.
+        out: A folder.
+
+    Raises:
+        RunError: If a run is not complete, or fewer than one is given.
+    """
+    directories = [open_run(run) for run in runs]
+    comparison = compare_runs(directories, split or _common_split(directories))
+    if out is not None:
+        write_comparison(Path(out), comparison)
+    return comparison
+
+
+def _common_split(directories: Sequence[RunDirectory]) -> str:
+    return "test" if all("test" in run.evaluated_splits for run in directories) else "val"
+
+
+def _own_manifest(directory: RunDirectory, task: Task) -> Manifest:
+    if not directory.manifest.is_file():
+        raise RunError(f"run {directory.root} holds no {directory.manifest.name}; give --data")
+    table = pl.read_parquet(directory.manifest)
+    return build_manifest(table, task=task.kind, classes=task.classes)
+
+
+def _other_manifest(directory: RunDirectory, task: Task, data: Path) -> Manifest:
+    recipe = parse_recipe(read_yaml(directory.recipe), origin=str(directory.recipe))
+    manifest = read_source(
+        data,
+        task=task.kind,
+        classes=task.classes,
+        label_separator=recipe.data.label_separator,
+    )
+    if manifest.splits:
+        return manifest
+    return Manifest(manifest.table.with_columns(split=pl.lit("test")), manifest.task)

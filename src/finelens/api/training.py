@@ -1,0 +1,206 @@
+"""The verbs that make a run: train, resume and demo."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from finelens.api.environment import describe_environment
+from finelens.config.load import dump_recipe, load_recipe, parse_recipe, read_yaml
+from finelens.config.schema import Recipe
+from finelens.data.demo.writing import write_demo
+from finelens.data.manifest import Manifest, build_manifest
+from finelens.data.sources.read import read_source
+from finelens.data.splits import check_trainable, complete_splits
+from finelens.data.verify import find_unreadable
+from finelens.errors import ConfigError, DataError, RunError
+from finelens.progress import Progress, Silent
+from finelens.reporting.report import write_report
+from finelens.runs.directory import (
+    RunDirectory,
+    check_new_run,
+    create_run,
+    open_run,
+    read_json,
+    write_json_atomic,
+    write_text_atomic,
+)
+from finelens.training.finish import finish
+from finelens.training.fit import Fit
+from finelens.training.interruption import Heedful, Interruption
+from finelens.training.setting import Setting, build_setting
+
+DEFAULT_RECIPE = "finetune"
+
+
+def train(
+    recipe: str | Recipe = DEFAULT_RECIPE,
+    data: str | Path | None = None,
+    *,
+    settings: Sequence[str] = (),
+    run: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Train, choose thresholds, evaluate and report; return the run's folder.
+
+    Args:
+        recipe: A packaged recipe's name, a YAML file, or a recipe.
+        data: The pictures: a folder of class folders, a table, or Pascal VOC. None takes the
+            recipe's ``data.path``.
+        settings: ``KEY=VALUE`` strings over the recipe, as the command line's ``--set``.
+        run: The run's folder; None makes ``runs/<time>-<recipe>``.
+        progress: Who watches; None: nobody.
+
+    Raises:
+        FinelensError: If the recipe, the data, the model or the run folder cannot be used; an
+            error found before training leaves no folder behind.
+        Interrupted: If Ctrl-C or SIGTERM ended it; ``resume`` goes on.
+    """
+    progress = progress or Silent()
+    name = recipe if isinstance(recipe, str) else "recipe"
+    resolved = load_recipe(recipe, settings) if isinstance(recipe, str) else recipe
+    if data is not None:
+        resolved = _with_path(resolved, Path(data))
+    root = Path(run) if run is not None else _default_run(name)
+    check_new_run(root)
+    manifest, bad_files = _read_manifest(resolved, progress)
+    return _run(resolved, manifest, bad_files, root, progress)
+
+
+def resume(run: str | Path, *, progress: Progress | None = None) -> Path:
+    """Go on with a run that was killed or interrupted, to the same weights; return its folder.
+
+    A run that is complete is left as it is, but for its report, which is written again.
+
+    Raises:
+        FinelensError: If the folder is no run, or its checkpoint cannot be read.
+    """
+    directory = open_run(run, complete=False)
+    progress = progress or Silent()
+    if directory.is_complete:
+        write_report(directory)
+        progress.say(f"run {directory.root} is complete already")
+        return directory.root
+    recipe = parse_recipe(read_yaml(directory.recipe), origin=str(directory.recipe))
+    if not directory.manifest.is_file() or not directory.environment.is_file():
+        raise RunError(f"run {directory.root} was killed before it began; delete it and train anew")
+    environment = read_json(directory.environment)
+    manifest = build_manifest(
+        pl.read_parquet(directory.manifest),
+        task=environment["task"],
+        classes=environment["classes"],
+    )
+    torch.set_num_threads(environment["num_threads"])
+    setting = build_setting(
+        recipe, manifest, directory, bad_files=environment["bad_files"], progress=progress
+    )
+    return _train(setting)
+
+
+def demo(*, run: str | Path | None = None, progress: Progress | None = None) -> Path:
+    """Write the embedded pictures, train the ``demo`` recipe on them; return the run's folder.
+
+    The pictures lie beside the run, in ``demo-data``; those of an earlier demo are used again.
+    """
+    root = Path(run) if run is not None else _default_run("demo")
+    check_new_run(root)
+    data = root.parent / "demo-data"
+    if not (data / "manifest.csv").is_file():
+        (progress or Silent()).say(f"drawing pictures into {data}")
+        write_demo(data)
+    return train("demo", data, run=root, progress=progress)
+
+
+def _run(
+    recipe: Recipe,
+    manifest: Manifest,
+    bad_files: Mapping[str, str],
+    root: Path,
+    progress: Progress,
+) -> Path:
+    directory = RunDirectory(root)
+    setting = build_setting(recipe, manifest, directory, bad_files=bad_files, progress=progress)
+    Fit(setting)
+    # all that a recipe can be wrong about has been found: from here on the folder exists
+    create_run(root)
+    environment = describe_environment(manifest, bad_files, device=setting.accelerator.device)
+    write_json_atomic(directory.environment, environment)
+    manifest.table.write_parquet(directory.manifest)
+    write_text_atomic(directory.recipe, dump_recipe(setting.recipe))
+    return _train(setting)
+
+
+def _train(setting: Setting) -> Path:
+    with Interruption() as interruption:
+        heedful = setting.watched_by(Heedful(setting.progress, interruption))
+        state = Fit(heedful).run()
+        finish(heedful, state)
+    if setting.accelerator.is_main_process:
+        write_report(setting.run)
+    setting.accelerator.end_training()
+    return setting.run.root
+
+
+def _read_manifest(recipe: Recipe, progress: Progress) -> tuple[Manifest, dict[str, str]]:
+    """Return a recipe's pictures, all readable, all in a split; and the unreadable ones."""
+    data = recipe.data
+    if data.path is None:
+        raise ConfigError("there is no data: give --data DATA, or data.path in the recipe")
+    if recipe.input.frames is not None:
+        raise ConfigError(
+            f"input.frames: {recipe.input.frames} is for clips, and {data.path} holds pictures; "
+            "choose a recipe for pictures, such as finetune"
+        )
+    manifest = read_source(
+        data.path,
+        source=data.source,
+        task=data.task,
+        classes=data.classes,
+        label_separator=data.label_separator,
+    )
+    try:
+        recipe.check_task(manifest.task.kind)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    manifest, bad_files = _without_bad_files(manifest, data.bad_files, progress)
+    manifest = complete_splits(
+        manifest,
+        val_fraction=data.val_fraction,
+        test_fraction=data.test_fraction,
+        seed=recipe.seed,
+    )
+    check_trainable(manifest)
+    return manifest, bad_files
+
+
+def _without_bad_files(
+    manifest: Manifest, policy: str, progress: Progress
+) -> tuple[Manifest, dict[str, str]]:
+    with progress.stage("reading pictures", manifest.num_examples) as advance:
+        bad_files = find_unreadable(manifest.paths, progress=lambda num: advance(num, ""))
+    if not bad_files:
+        return manifest, {}
+    if policy == "error":
+        reason = next(iter(bad_files.values()))
+        others = f" (and {len(bad_files) - 1} other files)" if len(bad_files) > 1 else ""
+        raise DataError(
+            f"{reason}{others};\nmend or remove it, or leave such files out with "
+            "--set data.bad_files=skip"
+        )
+    progress.say(f"left out {len(bad_files)} unreadable files; the report names them")
+    bad = manifest.table.filter(pl.col("path").is_in(list(bad_files)))["id"].to_list()
+    return manifest.without(bad), bad_files
+
+
+def _with_path(recipe: Recipe, path: Path) -> Recipe:
+    data = recipe.data.model_copy(update={"path": str(path.expanduser().absolute())})
+    return recipe.model_copy(update={"data": data})
+
+
+def _default_run(recipe_name: str) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{stamp}-{Path(recipe_name).stem}"

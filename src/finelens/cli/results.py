@@ -1,0 +1,106 @@
+"""The commands that read a run: evaluate, predict, top and compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import finelens
+from finelens.errors import ConfigError
+
+if TYPE_CHECKING:
+    pass
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+SplitOption = Annotated[
+    str | None, typer.Option("--split", help="train, val or test [default: test, else val].")
+]
+
+
+def evaluate(
+    run: RunArgument,
+    split: SplitOption = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Other pictures than the run's own.")
+    ] = None,
+) -> None:
+    """Score a split and write its metrics; the report is brought up to date."""
+    from finelens.cli.display import CONSOLE, Display
+    from finelens.cli.summary import headline_line
+
+    evaluation = finelens.evaluate(run, split=split, data=data, progress=Display())
+    CONSOLE.print(headline_line(evaluation.metrics), markup=False, soft_wrap=True)
+    folder = run / "evaluation" / evaluation.split
+    CONSOLE.print(f"written to {folder}; open {run / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def predict(
+    run: RunArgument,
+    paths: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A .csv, .jsonl or .parquet file to write.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures a forward pass.")] = 32,
+) -> None:
+    """Say what is in pictures: one row for every input, errors included."""
+    from finelens.cli.display import CONSOLE, Display
+    from finelens.cli.tables import check_output, print_predictions, write_predictions
+
+    if out is not None:
+        check_output(out)
+    table = finelens.load(run).predict(paths, batch_size=batch_size, progress=Display())
+    num_errors = int(table["error"].is_not_null().sum())
+    if out is None:
+        print_predictions(table)
+        CONSOLE.print("next: add --out scores.csv to keep every probability")
+        return
+    write_predictions(out, table)
+    failed = f", {num_errors} of them unreadable" if num_errors else ""
+    CONSOLE.print(f"{table.height} rows{failed} written to {out}", markup=False, soft_wrap=True)
+
+
+def top(
+    run: RunArgument,
+    class_name: Annotated[
+        str | None, typer.Option("--class", help="A class [default: every class].")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="Pictures a class.")] = 50,
+    split: SplitOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A .csv, .jsonl or .parquet file to write.")
+    ] = None,
+) -> None:
+    """List the best-ranked pictures of a class, from stored scores."""
+    from finelens.cli.display import CONSOLE
+    from finelens.cli.tables import check_output, print_table, write_table
+
+    if out is not None:
+        check_output(out)
+    table = finelens.top(run, class_name=class_name, n=n, split=split)
+    if out is None:
+        print_table(table)
+        return
+    write_table(out, table)
+    CONSOLE.print(f"{table.height} rows written to {out}", markup=False, soft_wrap=True)
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs to compare.")],
+    split: SplitOption = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for comparison.html and comparison.csv.")
+    ] = Path("comparison"),
+) -> None:
+    """Put runs side by side in one table."""
+    from finelens.cli.display import CONSOLE
+    from finelens.cli.tables import print_table
+
+    if len(runs) < 2:
+        raise ConfigError("compare needs two runs or more, such as `finelens compare RUN RUN`")
+    comparison = finelens.compare(runs, split=split, out=out)
+    print_table(comparison.table)
+    for warning in comparison.warnings:
+        CONSOLE.print(f"note: {warning}", markup=False, soft_wrap=True)
+    CONSOLE.print(f"written to {out}; open {out / 'comparison.html'}", markup=False)

@@ -1,0 +1,38 @@
+"""The summary: a split's headline figures as lines for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from finelens.runs.directory import RunDirectory, read_json
+
+_SHOWN = {
+    "mean AP": ("mean_average_precision",),
+    "accuracy": ("accuracy",),
+    "example F1": ("example", "f1"),
+    "macro F1": ("macro", "f1"),
+}
+
+
+def headline_lines(run: Path) -> Iterator[str]:
+    """Return one line a split that a run was evaluated on, test first."""
+    directory = RunDirectory(run)
+    for split in directory.evaluated_splits:
+        yield headline_line(read_json(directory.evaluation(split) / "metrics.json"))
+
+
+def headline_line(metrics: Mapping[str, Any]) -> str:
+    """Return a split's headline figures, with the 95 % interval where there is one."""
+    parts = []
+    for words, keys in _SHOWN.items():
+        value: Any = metrics
+        for key in keys:
+            value = value[key]
+        if value is None:
+            continue
+        low, high = metrics["intervals"].get(".".join(keys)) or (None, None)
+        interval = f" [{low:.3f}, {high:.3f}]" if low is not None else ""
+        parts.append(f"{words} {value:.3f}{interval}")
+    return f"{metrics['split']} ({metrics['num_examples']} pictures): {', '.join(parts)}"

@@ -1,0 +1,105 @@
+"""The tables a command prints, and the files it writes them to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+from rich.table import Table
+
+from finelens.cli.display import CONSOLE
+from finelens.errors import ConfigError, did_you_mean
+
+_PROBABILITY = "probability."
+_LIST_SEPARATOR = "|"
+
+
+def check_output(path: Path) -> None:
+    """Raise where a table cannot be written to a path, before the work is done.
+
+    Raises:
+        ConfigError: If its kind is unknown or its folder is missing.
+    """
+    if path.suffix not in WRITERS:
+        raise ConfigError(f'--out {path}: "{path.suffix}" is unknown{did_you_mean("", WRITERS)}')
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"--out {path}: the folder {path.parent} does not exist; make it first")
+
+
+def write_table(path: Path, table: pl.DataFrame) -> None:
+    """Write a table in the format of a path's suffix, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        WRITERS[path.suffix](temporary, table)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_predictions(path: Path, table: pl.DataFrame) -> None:
+    """Write predictions; JSON Lines hold probabilities as one mapping."""
+    if path.suffix == ".jsonl":
+        table = _nested(table)
+    write_table(path, table)
+
+
+def print_predictions(table: pl.DataFrame) -> None:
+    """Print a line a picture: what was found, each with its probability."""
+    for row in table.iter_rows(named=True):
+        CONSOLE.print(f"{row['path']}: {_found(row)}", markup=False, soft_wrap=True)
+
+
+def print_table(table: pl.DataFrame) -> None:
+    """Print a table; numbers with three decimals."""
+    shown = Table(box=None, header_style="bold")
+    for name, kind in table.schema.items():
+        shown.add_column(name, justify="right" if kind.is_numeric() else "left", overflow="fold")
+    for row in table.iter_rows():
+        shown.add_row(*(_cell(value) for value in row))
+    CONSOLE.print(shown)
+
+
+def _found(row: dict[str, object]) -> str:
+    if row["error"] is not None:
+        return f"error: {row['error']}"
+    labels = row["labels"]
+    assert isinstance(labels, list)
+    return (
+        ", ".join(f"{name} {row[_PROBABILITY + name]:.2f}" for name in labels) or "Not identified"
+    )
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return "" if value is None else str(value)
+
+
+def _nested(table: pl.DataFrame) -> pl.DataFrame:
+    names = [name for name in table.columns if name.startswith(_PROBABILITY)]
+    mapping = pl.struct(pl.col(name).alias(name.removeprefix(_PROBABILITY)) for name in names)
+    return table.select("path", "labels", "error", probabilities=mapping)
+
+
+def _write_csv(path: Path, table: pl.DataFrame) -> None:
+    lists = [name for name, kind in table.schema.items() if isinstance(kind, pl.List)]
+    table.with_columns(pl.col(lists).list.join(_LIST_SEPARATOR)).write_csv(path)
+
+
+def _write_jsonl(path: Path, table: pl.DataFrame) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for row in table.iter_rows(named=True):
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _write_parquet(path: Path, table: pl.DataFrame) -> None:
+    table.write_parquet(path)
+
+
+WRITERS: dict[str, Callable[[Path, pl.DataFrame], None]] = {
+    ".csv": _write_csv,
+    ".jsonl": _write_jsonl,
+    ".parquet": _write_parquet,
+}

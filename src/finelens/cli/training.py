@@ -1,0 +1,73 @@
+"""The commands that make a run: demo and train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import finelens
+from finelens.errors import ConfigError
+
+RunOption = Annotated[
+    Path | None, typer.Option("--run", help="The run's folder [default: runs/<time>-<recipe>].")
+]
+
+
+def demo(run: RunOption = None) -> None:
+    """Train on embedded pictures: about a minute, nothing needed."""
+    from finelens.cli.display import Display, Stopwatch
+
+    stopwatch = Stopwatch()
+    _tell(finelens.demo(run=run, progress=Display()), stopwatch)
+
+
+def train(
+    recipe: Annotated[
+        str | None, typer.Argument(help="A packaged recipe or a YAML file [default: finetune].")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Class folders, a CSV or Parquet table, or Pascal VOC."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe; may repeat."),
+    ] = None,
+    run: RunOption = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a stopped run.")
+    ] = None,
+) -> None:
+    """Fine-tune a model, choose its thresholds, evaluate it and write its report."""
+    from finelens.cli.display import Display, Stopwatch
+
+    stopwatch, display = Stopwatch(), Display()
+    if resume is not None:
+        if recipe is not None or data is not None or settings or run is not None:
+            raise ConfigError(
+                f"--resume {resume} goes on with that run's own recipe and data; "
+                "give it alone, or start a new run without it"
+            )
+        _tell(finelens.resume(resume, progress=display), stopwatch)
+        return
+    if recipe is None:
+        recipe = "finetune"
+        display.say("recipe: finetune (the default; `finelens recipes` lists all)")
+    made = finelens.train(recipe, data, settings=settings or (), run=run, progress=display)
+    _tell(made, stopwatch)
+
+
+def _tell(run: Path, stopwatch: object) -> None:
+    from finelens.cli.display import CONSOLE
+    from finelens.cli.summary import headline_lines
+
+    for line in headline_lines(run):
+        CONSOLE.print(line, markup=False, soft_wrap=True)
+    CONSOLE.print(
+        f"done in {stopwatch}: open {run / 'report.html'}\n"
+        f"next: finelens predict {run} PICTURES --out scores.csv",
+        markup=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,167 @@
+"""The audit: what is wrong with the data, found before any training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from finelens.data.fingerprints import near_pairs, take_fingerprints
+from finelens.data.manifest import SPLITS, Manifest
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What an audit found; sets of pictures are tuples of sorted ids, in the order of the first.
+
+    Attributes:
+        num_examples: Pictures looked at, N.
+        counts: One row a class, in class order: ``class``, then the pictures that hold it in
+            ``train``, ``val``, ``test`` and in ``none`` of these.
+        splits: Pictures of each split there is.
+        num_unlabelled: Pictures whose labels are unknown.
+        num_ignored: Pictures with a class that counts neither way.
+        imbalance: Training pictures of the most frequent class over those of the rarest, at
+            least 1; infinite where a class has none, NaN where none has any. All pictures are
+            counted where there is no train split.
+        unreadable: Id and reason of each unreadable picture.
+        duplicates: Pictures whose files hold the same bytes.
+        near_duplicates: Pairs that look alike and are not the same file.
+        leaks: The duplicates and near-duplicates that lie in more than one split.
+        group_leaks: Groups in more than one split, with those splits.
+        contradictions: The duplicates whose labels differ.
+    """
+
+    num_examples: int
+    counts: pl.DataFrame
+    splits: dict[str, int]
+    num_unlabelled: int
+    num_ignored: int
+    imbalance: float
+    unreadable: dict[str, str]
+    duplicates: tuple[tuple[str, ...], ...]
+    near_duplicates: tuple[tuple[str, ...], ...]
+    leaks: tuple[tuple[str, ...], ...]
+    group_leaks: dict[str, tuple[str, ...]]
+    contradictions: tuple[tuple[str, ...], ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Return whether nothing was found that makes training fail or its figures dishonest."""
+        return not (self.unreadable or self.leaks or self.group_leaks or self.contradictions)
+
+
+def audit(
+    manifest: Manifest,
+    problems: Mapping[str, str],
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> Audit:
+    """Return what can be found wrong with a manifest's pictures without a model.
+
+    Every readable file is read once and decoded, in threads; looking for pairs takes memory for
+    those found, not for all that are possible.
+
+    Args:
+        manifest: Pictures with their labels, splits and groups.
+        problems: Path and reason of the unreadable files, from ``find_unreadable``; these are
+            not compared.
+        progress: Called with the number of files compared since its last call.
+    """
+    rows = manifest.table.filter(
+        ~pl.col("path").is_in(pl.Series(list(problems), dtype=pl.String).implode())
+    )
+    rows = rows.unique("path", keep="first", maintain_order=True)
+    prints = take_fingerprints(rows["path"].to_list(), progress=progress)
+    rows = rows.with_columns(prints).drop_nulls("content")
+    duplicates = _same_content(rows)
+    near = _near_duplicates(rows)
+    split_of = dict(rows.select("id", "split").drop_nulls().iter_rows())
+    counts = _count(manifest)
+    return Audit(
+        num_examples=manifest.num_examples,
+        counts=counts,
+        splits=manifest.splits,
+        num_unlabelled=manifest.table["labels"].null_count(),
+        num_ignored=int((manifest.table["ignored"].list.len() > 0).sum()),
+        imbalance=_imbalance(counts),
+        unreadable=_by_id(manifest, problems),
+        duplicates=duplicates,
+        near_duplicates=near,
+        leaks=tuple(ids for ids in duplicates + near if _num_splits(ids, split_of) > 1),
+        group_leaks=_group_leaks(manifest.table),
+        contradictions=_contradictions(rows, duplicates),
+    )
+
+
+def _count(manifest: Manifest) -> pl.DataFrame:
+    rows, labels = manifest.positions()
+    splits = manifest.table["split"].fill_null("none").to_numpy()[rows]
+    columns = {
+        split: np.bincount(labels[splits == split], minlength=manifest.task.num_classes)
+        for split in (*SPLITS, "none")
+    }
+    return pl.DataFrame({"class": list(manifest.task.classes), **columns})
+
+
+def _imbalance(counts: pl.DataFrame) -> float:
+    train_K = counts["train"].to_numpy()
+    if not train_K.any():
+        train_K = counts.drop("class").to_numpy().sum(axis=1)
+    most, least = int(train_K.max()), int(train_K.min())
+    if least == 0:
+        return math.nan if most == 0 else math.inf
+    return most / least
+
+
+def _by_id(manifest: Manifest, problems: Mapping[str, str]) -> dict[str, str]:
+    rows = manifest.table.filter(
+        pl.col("path").is_in(pl.Series(list(problems), dtype=pl.String).implode())
+    )
+    return {name: problems[path] for name, path in rows.select("id", "path").iter_rows()}
+
+
+def _same_content(rows: pl.DataFrame) -> tuple[tuple[str, ...], ...]:
+    groups = rows.group_by("content").agg(pl.col("id").sort())
+    return tuple(sorted(map(tuple, groups.filter(pl.col("id").list.len() > 1)["id"].to_list())))
+
+
+def _near_duplicates(rows: pl.DataFrame) -> tuple[tuple[str, ...], ...]:
+    # of files with the same bytes, one is compared
+    distinct = rows.sort("id").unique("content", keep="first", maintain_order=True)
+    ids = distinct["id"].to_list()
+    pairs = near_pairs(distinct["look"].to_numpy(), distinct["thumbnail"].to_numpy())
+    return tuple(sorted((ids[a], ids[b]) for a, b in pairs.tolist()))
+
+
+def _contradictions(
+    rows: pl.DataFrame, duplicates: tuple[tuple[str, ...], ...]
+) -> tuple[tuple[str, ...], ...]:
+    names = [name for ids in duplicates for name in ids]
+    known = rows.filter(pl.col("id").is_in(pl.Series(names, dtype=pl.String).implode()))
+    known = known.drop_nulls("labels").with_columns(pl.col("labels").list.sort())
+    labels_of = {name: tuple(labels) for name, labels in known.select("id", "labels").iter_rows()}
+    return tuple(
+        ids for ids in duplicates if len({labels_of[name] for name in ids if name in labels_of}) > 1
+    )
+
+
+def _num_splits(ids: tuple[str, ...], split_of: Mapping[str, str]) -> int:
+    return len({split_of[name] for name in ids if name in split_of})
+
+
+def _group_leaks(table: pl.DataFrame) -> dict[str, tuple[str, ...]]:
+    found = (
+        table.drop_nulls(["group", "split"])
+        .group_by("group")
+        .agg(pl.col("split").unique())
+        .filter(pl.col("split").list.len() > 1)
+        .sort("group")
+    )
+    return {
+        group: tuple(split for split in SPLITS if split in splits)
+        for group, splits in found.iter_rows()
+    }

@@ -1,0 +1,46 @@
+"""Writing the demo's data: scenes as JPEG files with a table of their labels."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from PIL import Image
+
+from finelens.data.demo.scene import draw_scene
+from finelens.errors import DataError
+
+SPLIT_CYCLE = ("train", "train", "train", "val", "train", "train", "train", "test")
+"""The split of scene n is entry n modulo 8: it does not depend on how many there are."""
+
+
+def write_demo(folder: Path, *, num_examples: int = 2400, seed: int = 0) -> Path:
+    """Return the table ``manifest.csv`` of a new data set of small synthetic scenes.
+
+    The folder gets ``pictures/00000.jpg`` and so on, near 112 x 96 pixels, and the table with the
+    columns ``path``, ``labels`` (several joined by ``|``, empty for none) and ``split`` (3/4 train,
+    1/8 val, 1/8 test). The twelve labels are pairs of an actor and an action, such as
+    ``bird-flying``. Picture n depends on (seed, n) alone, whatever ``num_examples`` is.
+
+    Raises:
+        DataError: If the folder exists and is not empty, or cannot be written.
+    """
+    folder = Path(folder)
+    table = folder / "manifest.csv"
+    try:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise DataError(f"demo data: {folder} is not empty; name a new folder")
+        (folder / "pictures").mkdir(parents=True, exist_ok=True)
+        rows = [_write_scene(folder, seed, index) for index in range(num_examples)]
+        with table.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("path", "labels", "split"), *rows])
+    except OSError as error:
+        raise DataError(f"demo data: {folder} cannot be written: {error}") from error
+    return table
+
+
+def _write_scene(folder: Path, seed: int, index: int) -> tuple[str, str, str]:
+    scene = draw_scene(seed, index)
+    name = f"pictures/{index:05d}.jpg"
+    Image.fromarray(scene.image).save(folder / name, quality=85 + index % 11)
+    return name, "|".join(scene.labels), SPLIT_CYCLE[index % len(SPLIT_CYCLE)]

@@ -1,0 +1,147 @@
+"""The loader: batches that depend on (seed, epoch) alone, however many processes read."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Sampler
+
+from finelens.data.augment import sample_generator
+from finelens.data.dataset import Batch, PictureDataset, SampleKey, collate
+from finelens.errors import DataError, RunError
+
+_ORDER = 2**64 - 1  # the generator of an index that no sample has shuffles the epoch
+_FEW_EXAMPLES = 256  # read sooner than processes start
+_MOST_WORKERS = 8
+
+
+class Loader:
+    """Batches of a dataset, epoch by epoch, one epoch at a time.
+
+    The same batches come with any number of workers and whatever the global random state, which
+    is neither read nor changed. Workers start with the first epoch and stay for the next ones.
+    The last batch may be smaller; no sample is dropped.
+
+    Args:
+        dataset: Gives the samples; its ``on_error`` is obeyed.
+        batch_size: B, 1 or more.
+        shuffle: Whether an epoch has its own order, or all keep the dataset's.
+        seed: Of the orders, 0 or more.
+        num_workers: Processes that read; 0 reads in this one.
+    """
+
+    def __init__(
+        self,
+        dataset: PictureDataset,
+        *,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        num_workers: int = 0,
+    ) -> None:
+        self.dataset = dataset
+        self._keys = _EpochKeys(len(dataset), batch_size, shuffle, seed)
+        self._batches = DataLoader(
+            dataset,
+            batch_sampler=self._keys,  # pyright: ignore[reportArgumentType]  # keys, not ints
+            num_workers=num_workers,
+            collate_fn=collate,
+            worker_init_fn=_leave_interrupts_to_parent,
+            persistent_workers=num_workers > 0,
+            generator=torch.Generator(),  # else every epoch draws from the global one
+        )
+
+    def __len__(self) -> int:
+        """Return the batches of a whole epoch."""
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Return epoch 0."""
+        return self.epoch(0)
+
+    def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
+        """Return an epoch's batches but the first ``skip``, whose pictures are not read.
+
+        Raises:
+            DataError: While iterating, if a picture is unreadable and the dataset says so.
+            RunError: While iterating, if a worker died.
+        """
+        self._keys.epoch, self._keys.skip = epoch, skip
+        return self._checked(iter(self._batches))
+
+    def _checked(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        try:
+            for batch in batches:
+                if self.dataset.on_error == "raise":
+                    _raise_first(batch.errors)
+                yield batch
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader worker"):
+                raise
+            reason = str(error).partition("\n")[0]
+            raise RunError(
+                f"a loader process died, perhaps for want of memory ({reason}); "
+                "set train.num_workers=0 or a smaller train.batch_size"
+            ) from error
+
+
+class _EpochKeys(Sampler[list[SampleKey]]):
+    """The keys of each batch, drawn here in the parent: workers hold no state."""
+
+    def __init__(self, num_examples: int, batch_size: int, shuffle: bool, seed: int) -> None:
+        self._num_examples = num_examples
+        self._batch_size = batch_size
+        self._shuffle = shuffle
+        self._seed = seed
+        self.epoch = 0
+        self.skip = 0
+
+    def __len__(self) -> int:
+        return math.ceil(self._num_examples / self._batch_size)
+
+    def __iter__(self) -> Iterator[list[SampleKey]]:
+        order = epoch_order(self._num_examples, self._seed, self.epoch, shuffle=self._shuffle)
+        # bound now: the epoch may move on before the first batch is taken
+        epoch, size = self.epoch, self._batch_size
+        starts = range(self.skip * size, self._num_examples, size)
+        return (
+            [(epoch, index) for index in order[start : start + size].tolist()] for start in starts
+        )
+
+
+def epoch_order(num_examples: int, seed: int, epoch: int, *, shuffle: bool) -> NDArray[np.int64]:
+    """Return the order of N samples in an epoch: 0..N-1, permuted if ``shuffle``, shape (N,)."""
+    if not shuffle:
+        return np.arange(num_examples)
+    return sample_generator(seed, epoch, _ORDER).permutation(num_examples)
+
+
+def resolve_workers(num_workers: Literal["auto"] | int, num_examples: int) -> int:
+    """Return a number of loader processes; ``auto`` is one a core, at most 8.
+
+    It is 0 on a single core and for fewer than 256 pictures, which are read sooner than
+    processes start.
+    """
+    if num_workers != "auto":
+        return num_workers
+    has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS
+    num_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return 0 if num_cores == 1 or num_examples < _FEW_EXAMPLES else min(num_cores, _MOST_WORKERS)
+
+
+def _raise_first(errors: Sequence[str | None]) -> None:
+    for error in errors:
+        if error is not None:
+            raise DataError(f"{error}; mend or remove the file, or set data.bad_files=skip")
+
+
+def _leave_interrupts_to_parent(_worker: int) -> None:
+    # Ctrl-C reaches the whole process group; the parent ends its workers itself
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

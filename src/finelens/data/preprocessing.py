@@ -1,0 +1,156 @@
+"""Preprocessing: how any picture becomes the model's input, saved with the model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional
+
+from finelens.data.images import ImageArray
+from finelens.errors import ConfigError, did_you_mean
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The one way a picture enters the model in train, evaluate, predict, export and serve.
+
+    Attributes:
+        size: S, side of the square input in pixels.
+        mean: Per channel, of values in [0, 1].
+        std: Per channel, above 0.
+        resize: ``shorter`` sees the central square, ``squash`` the whole picture distorted,
+            ``pad`` the whole picture on a square of the mean colour.
+        crop_fraction: Of ``shorter``: the central square's side over the shorter side, in (0, 1].
+        interpolation: ``bilinear``, ``bicubic`` or ``nearest``, of every resize.
+        frames: T, pictures a clip; None for single pictures.
+
+    Raises:
+        ConfigError: If a value is out of its range.
+    """
+
+    size: int
+    mean: Triple
+    std: Triple
+    resize: str = "shorter"
+    crop_fraction: float = 0.875
+    interpolation: str = "bilinear"
+    frames: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, choices in (("resize", RESIZES), ("interpolation", INTERPOLATIONS)):
+            value = getattr(self, name)
+            if value not in choices:
+                raise ConfigError(f'{name}: "{value}" is unknown{did_you_mean(value, choices)}')
+        if self.size < 1 or (self.frames is not None and self.frames < 1):
+            raise ConfigError(f"size: {self.size} and frames: {self.frames} must be 1 or more")
+        if not 0 < self.crop_fraction <= 1:
+            raise ConfigError(f"crop_fraction: {self.crop_fraction} must be in (0, 1]")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ConfigError(
+                f"mean: {self.mean} and std: {self.std} must be three numbers each, std above 0"
+            )
+
+    def __call__(self, image_HWC: ImageArray) -> Tensor:
+        """Return the evaluation view of a picture of any size, uint8 of shape (C, S, S).
+
+        ``shorter`` agrees with torchvision's resize and centre crop up to half a pixel of the
+        picture, but crops first: a long thin picture costs no more than a square one.
+        """
+        return RESIZES[self.resize](as_tensor(image_HWC), self)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Return (x / 255 - mean) / std of uint8 pictures, float32 on their device.
+
+        Takes shapes that end in (C, H, W), such as (B, C, S, S) or (B, T, C, S, S), and keeps
+        the memory format.
+        """
+        scale = torch.tensor(self.std, device=images.device).mul_(255).reciprocal_()
+        shift = torch.tensor(self.mean, device=images.device).mul_(255)
+        return (images - shift.view(3, 1, 1)).mul_(scale.view(3, 1, 1))
+
+    def resample(self, picture_CHW: Tensor, height: int, width: int) -> Tensor:
+        """Return a uint8 picture at another size, antialiased, shape (C, height, width)."""
+        # torch's uint8 kernel is faster on whole (H, W, C) memory than on a part of it
+        picture_CHW = picture_CHW.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+        mode = INTERPOLATIONS[self.interpolation]
+        return functional.resize(picture_CHW, [height, width], interpolation=mode, antialias=True)
+
+    @property
+    def fill(self) -> list[float]:
+        """Return the mean colour, 0 to 255: what lies where there is no picture."""
+        return [float(round(255 * channel)) for channel in self.mean]
+
+    def resized(self, size: int) -> Preprocessing:
+        """Return the same preprocessing for another input size."""
+        return dataclasses.replace(self, size=size)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values that ``from_json`` reads."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the preprocessing of ``to_json``'s values.
+
+        Raises:
+            ConfigError: If a key is missing or unknown, or a value does not fit.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in values:
+            if name not in names:
+                raise ConfigError(f'preprocessing: "{name}" is unknown{did_you_mean(name, names)}')
+        try:
+            triples = {name: tuple(map(float, values[name])) for name in ("mean", "std")}
+            return cls(**{**values, **triples})
+        except KeyError as error:
+            raise ConfigError(f"preprocessing: {error} is missing") from error
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"preprocessing: a value does not fit: {error}") from error
+
+
+def as_tensor(image_HWC: ImageArray) -> Tensor:
+    """Return a picture as a (C, H, W) uint8 tensor that shares its memory."""
+    return torch.from_numpy(image_HWC).permute(2, 0, 1)
+
+
+def central_square(picture_CHW: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Return the middle of a picture, ``crop_fraction`` of its shorter side wide."""
+    height, width = picture_CHW.shape[-2:]
+    side = max(1, round(min(height, width) * preprocessing.crop_fraction))
+    top, left = (height - side) // 2, (width - side) // 2
+    square_CHW = picture_CHW[:, top : top + side, left : left + side]
+    return preprocessing.resample(square_CHW, preprocessing.size, preprocessing.size)
+
+
+def squashed(picture_CHW: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Return the whole picture, its sides scaled apart to a square."""
+    return preprocessing.resample(picture_CHW, preprocessing.size, preprocessing.size)
+
+
+def padded(picture_CHW: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Return the whole picture in the middle of a square of the mean colour."""
+    size = preprocessing.size
+    scale = size / max(picture_CHW.shape[-2:])
+    height, width = (max(1, round(side * scale)) for side in picture_CHW.shape[-2:])
+    fill = torch.tensor(preprocessing.fill, dtype=torch.uint8)
+    square_CHW = fill.view(3, 1, 1).repeat(1, size, size)
+    top, left = (size - height) // 2, (size - width) // 2
+    small_CHW = preprocessing.resample(picture_CHW, height, width)
+    square_CHW[:, top : top + height, left : left + width] = small_CHW
+    return square_CHW
+
+
+INTERPOLATIONS = {
+    "bilinear": InterpolationMode.BILINEAR,
+    "bicubic": InterpolationMode.BICUBIC,
+    "nearest": InterpolationMode.NEAREST_EXACT,
+}
+RESIZES = {"shorter": central_square, "squash": squashed, "pad": padded}

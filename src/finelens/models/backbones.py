@@ -1,0 +1,224 @@
+"""Backbones: every timm and torchvision classification network, without its classifier.
+
+The only file that knows timm and torchvision.models.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import socket
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
+from urllib.parse import urlsplit
+
+import huggingface_hub.constants
+import timm
+import torchvision.models
+from timm.data.config import resolve_data_config
+from torch import nn
+
+from finelens.errors import ModelError, did_you_mean
+from finelens.models.backbone import MISFITS, Backbone, InputSpec, one_line
+from finelens.models.stages import stages as stages
+
+TORCHVISION = "torchvision:"
+_NUM_IMAGENET_CLASSES = 1000
+# timm's and torchvision's names of auxiliary classifiers, which stay out of the network
+_AUXILIARY = ("AuxLogits", "aux1", "aux2")
+# would give another network than the name says, or read another file
+_RESERVED_OPTIONS = frozenset({
+    "aux_logits", "cache_dir", "checkpoint_path", "features_only", "in_chans", "num_classes",
+    "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "weights",
+})  # fmt: skip
+
+
+@functools.cache
+def backbone_names() -> tuple[str, ...]:
+    """Return every name a recipe can give, sorted: timm's, then ``torchvision:`` and a name.
+
+    A timm name may also carry a tag, such as ``resnet18.a1_in1k``.
+    """
+    return (*sorted(timm.list_models()), *(TORCHVISION + name for name in _torchvision_names()))
+
+
+def create_backbone(
+    name: str,
+    *,
+    pretrained: bool = False,
+    options: Mapping[str, Any] | None = None,
+    size: int | None = None,
+) -> Backbone:
+    """Return a network without its classifier.
+
+    Auxiliary classifiers (Inception, GoogLeNet) are left out too.
+
+    Args:
+        name: A timm name, or ``torchvision:`` and a name.
+        pretrained: Whether to download its ImageNet weights; else they are random.
+        options: For the constructor, such as ``{"pad_type": "same"}``.
+        size: Side of the pictures it will see, pixels; None: its own. Vision transformers of
+            fixed size are built for it.
+
+    Raises:
+        ModelError: If the name (the nearest are given), an option or the size is not the
+            network's, or the weights cannot be downloaded (a file can be given instead).
+    """
+    given = dict(options or {})
+    for option in sorted(_RESERVED_OPTIONS & given.keys()):
+        raise ModelError(f'model.options: "{option}" is set by finelens itself; leave it out')
+    if name.startswith(TORCHVISION) and name in backbone_names():
+        backbone = _from_torchvision(name, given, pretrained=pretrained, size=size)
+    elif timm.is_model(name):
+        backbone = _from_timm(name, given, pretrained=pretrained, size=size)
+    else:
+        raise ModelError(f'backbone "{name}" is unknown{_nearest_names(name)}')
+    if size is not None and size != backbone.input_spec.size:
+        backbone.check_size(size)
+    return backbone
+
+
+def _from_timm(
+    name: str, options: dict[str, Any], *, pretrained: bool, size: int | None
+) -> Backbone:
+    config = _timm_config(name)
+    is_fixed = bool(config.get("fixed_input_size"))
+    if is_fixed:
+        height, width = config["input_size"][1:]
+        if height != width or size not in {None, width}:
+            options.setdefault("img_size", size or width)
+    create = functools.partial(timm.create_model, name, pretrained=pretrained, num_classes=0)
+    network = _construct(name, create, options, pretrained=pretrained)
+    found = resolve_data_config(pretrained_cfg=config, use_test_size=not is_fixed)
+    built_for = options.get("img_size", found["input_size"][-1])
+    spec = InputSpec(
+        size=int(built_for[-1] if isinstance(built_for, list | tuple) else built_for),
+        mean=found["mean"],
+        std=found["std"],
+        interpolation="bilinear" if found["interpolation"] == "bilinear" else "bicubic",
+        crop_fraction=min(found["crop_pct"], 1.0),
+    )
+    classifiers = config.get("classifier") or ()
+    names = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
+    return Backbone(
+        network,
+        name=name,
+        options=options,
+        input_spec=spec,
+        classifier_names=(*names, *_AUXILIARY),
+    )
+
+
+def _timm_config(name: str) -> dict[str, Any]:
+    try:
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        tags = timm.list_pretrained(f"{name.partition('.')[0]}.*")
+        raise ModelError(f'backbone "{name}" has no such tag{did_you_mean(name, tags)}') from error
+    return config.to_dict() if config else {}
+
+
+def _from_torchvision(
+    name: str, options: dict[str, Any], *, pretrained: bool, size: int | None
+) -> Backbone:
+    bare = name.removeprefix(TORCHVISION)
+    weights: Any = torchvision.models.get_model_weights(bare)
+    view = weights.DEFAULT.transforms()
+    if bare.startswith("vit_"):
+        options.setdefault("image_size", size or view.crop_size[0])
+    settings: dict[str, Any] = {}
+    if bare in {"inception_v3", "googlenet"}:
+        # their weights expect pictures that the network itself brings from ImageNet's statistics
+        settings = {"aux_logits": False, "transform_input": True}
+        settings |= {} if pretrained else {"init_weights": True}
+    create = functools.partial(
+        torchvision.models.get_model, bare, weights="DEFAULT" if pretrained else None, **settings
+    )
+    network = _construct(name, create, options, pretrained=pretrained)
+    spec = InputSpec(
+        size=options.get("image_size", view.crop_size[0]),
+        mean=tuple(view.mean),
+        std=tuple(view.std),
+        interpolation=view.interpolation.value,
+        crop_fraction=min(view.crop_size[0] / view.resize_size[0], 1.0),
+    )
+    return Backbone(
+        network,
+        name=name,
+        options=options,
+        input_spec=spec,
+        classifier_names=(_remove_classifier(network), *_AUXILIARY),
+    )
+
+
+def _remove_classifier(network: nn.Module) -> str:
+    """Replace the last layer that gives ImageNet's classes; return its path."""
+    path = [
+        path
+        for path, layer in network.named_modules()
+        if getattr(layer, "out_features", getattr(layer, "out_channels", None))
+        == _NUM_IMAGENET_CLASSES
+    ][-1]
+    parent, _, last = path.rpartition(".")
+    setattr(network.get_submodule(parent), last, nn.Identity())
+    return path
+
+
+def _construct(
+    name: str, create: Callable[..., nn.Module], options: dict[str, Any], *, pretrained: bool
+) -> nn.Module:
+    try:
+        with _cache_alone_when_offline() if pretrained else nullcontext():
+            return create(**options)
+    except OSError as error:
+        raise ModelError(
+            f'backbone "{name}": its ImageNet weights cannot be downloaded: {one_line(error)}\n'
+            "give a file with `--set model.weights=FILE`, or start from random weights "
+            "with `--set model.pretrained=false`"
+        ) from error
+    except MISFITS as error:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if unknown and unknown[1] == "img_size":
+            raise ModelError(
+                f'backbone "{name}" takes pictures of one size only; leave input.size unset'
+            ) from error
+        if unknown:
+            raise ModelError(
+                f'model.options: "{unknown[1]}" is no option of backbone "{name}"; leave it out'
+            ) from error
+        means = f" with model.options {options}" if options else ""
+        raise ModelError(f'backbone "{name}" cannot be built{means}: {one_line(error)}') from error
+
+
+@contextmanager
+def _cache_alone_when_offline() -> Iterator[None]:
+    """Let the hub's client answer from its cache where its host has no address.
+
+    It would try again for most of a minute, and say so on every try.
+    """
+    constants = huggingface_hub.constants
+    before = constants.HF_HUB_OFFLINE
+    host = urlsplit(constants.ENDPOINT).hostname
+    try:
+        # behind a proxy, this machine need not know the host
+        if not urllib.request.getproxies():
+            socket.getaddrinfo(host, None)
+    except OSError:
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _nearest_names(name: str) -> str:
+    bare = name.removeprefix(TORCHVISION)
+    if TORCHVISION + bare in backbone_names():
+        return did_you_mean(TORCHVISION + bare, [TORCHVISION + bare])
+    return did_you_mean(name, backbone_names())
+
+
+def _torchvision_names() -> list[str]:
+    return sorted(torchvision.models.list_models(module=torchvision.models))

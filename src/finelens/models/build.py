@@ -1,0 +1,75 @@
+"""Building: the classifier and the preprocessing that a recipe names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from finelens.config.schema import HeadConfig, InputConfig, ModelConfig
+from finelens.data.preprocessing import Preprocessing
+from finelens.models.backbone import InputSpec
+from finelens.models.backbones import create_backbone
+from finelens.models.classifier import Classifier
+from finelens.models.heads import Head, create_head
+from finelens.models.weights import load_weights
+
+
+def build_classifier(
+    model: ModelConfig,
+    num_classes: int,
+    *,
+    size: int | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Classifier:
+    """Return a recipe's classifier with its first weights, in training mode, nothing frozen.
+
+    Args:
+        model: ``weights`` names a file; otherwise ``pretrained`` downloads ImageNet's.
+        num_classes: K.
+        size: Side of the pictures it will see, pixels; None: the backbone's own.
+        say: Is told which rows of the file's classifier were dropped.
+
+    Raises:
+        ModelError: If the backbone, an option, the size or the weights cannot be used.
+    """
+    backbone = create_backbone(
+        model.backbone,
+        pretrained=model.pretrained and model.weights is None,
+        options=model.options,
+        size=size,
+    )
+    head = build_head(model.head, backbone.num_features, num_classes)
+    classifier = Classifier(backbone, head, pooling=model.pooling)
+    if model.weights is not None:
+        dropped = load_weights(classifier, model.weights)
+        if dropped and say is not None:
+            say(f"{model.weights}: its classifier does not fit and was left out: {_told(dropped)}")
+    return classifier
+
+
+def build_head(head: HeadConfig, num_features: int, num_classes: int) -> Head:
+    """Return a recipe's head, its weights random."""
+    settings = {"dropout": head.dropout}
+    if head.kind == "mlp":
+        settings |= {"hidden": head.hidden, "activation": head.activation}
+    return create_head(head.kind, num_features, num_classes, **settings)
+
+
+def build_preprocessing(input: InputConfig, spec: InputSpec) -> Preprocessing:  # noqa: A002
+    """Return a recipe's preprocessing; what it leaves open is the backbone's own.
+
+    Raises:
+        ConfigError: If a value is out of its range.
+    """
+    own = Preprocessing(
+        size=spec.size,
+        mean=spec.mean,
+        std=spec.std,
+        crop_fraction=spec.crop_fraction,
+        interpolation=spec.interpolation,
+    )
+    given = input.model_dump(exclude_none=True)
+    return Preprocessing.from_json(own.to_json() | given)
+
+
+def _told(names: tuple[str, ...]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:3])}, ..."

@@ -1,0 +1,174 @@
+"""The predictor: pictures in, classes and probabilities out, from a model folder alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+
+from finelens.data.augment import Augmentation
+from finelens.data.dataset import PictureDataset
+from finelens.data.loader import Loader, resolve_workers
+from finelens.data.manifest import Manifest
+from finelens.data.sources.files import list_pictures
+from finelens.errors import DataError
+from finelens.evaluation.inference import score
+from finelens.evaluation.scores import Scores
+from finelens.models.folder import SavedModel, load_model
+from finelens.progress import Progress, Silent
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained model with its preprocessing and its decision.
+
+    Attributes:
+        saved: What the model folder held.
+        device: Where the network runs.
+    """
+
+    saved: SavedModel
+    device: torch.device
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str | None = None) -> Predictor:
+        """Return the predictor of a run's ``model`` folder; nothing is downloaded.
+
+        Args:
+            folder: Holds ``weights.safetensors``, ``model.json`` and their companions.
+            device: A torch device; None takes CUDA where there is one.
+
+        Raises:
+            ModelError: If the folder is missing, foreign or corrupted.
+        """
+        chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        saved = load_model(Path(folder))
+        saved.classifier.to(device=chosen).to(memory_format=torch.channels_last).eval()
+        return cls(saved, chosen)
+
+    def predict(
+        self,
+        paths: Sequence[str | Path] | str | Path,
+        *,
+        batch_size: int = 32,
+        num_workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> pl.DataFrame:
+        """Return one row for every picture, in the order given.
+
+        Columns: ``path``, ``labels`` (the classes decided on; null for an unreadable picture),
+        ``error`` (why it is unreadable, else null), then ``probability.<class>`` for each
+        class: calibrated, in [0, 1].
+
+        Args:
+            paths: Files; a folder stands for the pictures in it and below, sorted.
+            batch_size: Pictures a forward pass.
+            num_workers: Loader processes; None: as many as pay.
+            progress: Who watches.
+
+        Raises:
+            DataError: If there is no picture to predict.
+        """
+        files = find_pictures([paths] if isinstance(paths, str | Path) else paths)
+        num_classes = self.saved.task.num_classes
+        scores = self._score(
+            files,
+            files,
+            np.full((len(files), num_classes), np.nan, dtype=np.float32),
+            batch_size=batch_size,
+            num_workers=num_workers,
+            title="predicting",
+            progress=progress or Silent(),
+        )
+        return _to_table(scores, self.saved)
+
+    def score(self, manifest: Manifest, *, progress: Progress | None = None) -> Scores:
+        """Return the scores of a manifest's pictures, unreadable ones with their error."""
+        return self._score(
+            manifest.ids,
+            manifest.paths,
+            manifest.targets(),
+            batch_size=32,
+            num_workers=None,
+            title="scoring",
+            progress=progress or Silent(),
+        )
+
+    def _score(
+        self,
+        ids: list[str],
+        paths: list[str],
+        targets_NK: np.ndarray,
+        *,
+        batch_size: int,
+        num_workers: int | None,
+        title: str,
+        progress: Progress,
+    ) -> Scores:
+        preprocessing = self.saved.preprocessing
+        view = Augmentation("none", preprocessing)
+        workers = resolve_workers("auto" if num_workers is None else num_workers, len(paths))
+        loader = Loader(
+            PictureDataset(paths, targets_NK, view, on_error="row"),
+            batch_size=batch_size,
+            shuffle=False,
+            seed=0,
+            num_workers=workers,
+        )
+        with progress.stage(title, len(paths)) as advance:
+            return score(
+                self.saved.classifier,
+                loader,
+                preprocessing,
+                device=self.device,
+                channels_last=True,
+                ids=ids,
+                paths=paths,
+                task=self.saved.task,
+                progress=lambda num_pictures: advance(num_pictures, ""),
+            )
+
+
+def find_pictures(paths: Iterable[str | Path]) -> list[str]:
+    """Return the files that paths stand for; a folder's pictures, recursively and sorted.
+
+    A path that leads nowhere is kept: it becomes an error row, not a missing one.
+
+    Raises:
+        DataError: If nothing is left, or a folder holds no picture.
+    """
+    files: list[str] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            files.append(str(path))
+            continue
+        found = list_pictures(path)
+        if not found:
+            raise DataError(f"folder {path} holds no pictures")
+        files.extend(str(path / name) for name in found)
+    if not files:
+        raise DataError("there is nothing to predict: give a picture or a folder of pictures")
+    return files
+
+
+def _to_table(scores: Scores, saved: SavedModel) -> pl.DataFrame:
+    task, decision = saved.task, saved.decision
+    probabilities_NK = decision.probabilities(task, scores.logits_NK)
+    decisions_NK = decision.decide(probabilities_NK)
+    labels = [
+        None if error else task.names(row)
+        for row, error in zip(decisions_NK, scores.errors, strict=True)
+    ]
+    table = pl.DataFrame(
+        {"path": scores.paths, "labels": labels, "error": scores.errors},
+        schema={"path": pl.String, "labels": pl.List(pl.String), "error": pl.String},
+    )
+    columns = [
+        pl.Series(f"probability.{name}", probabilities_NK[:, k]).fill_nan(None)
+        for k, name in enumerate(task.classes)
+    ]
+    return table.with_columns(columns)

@@ -1,0 +1,161 @@
+"""Cautions: what a reader should know before believing a run's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from finelens.reporting.record import METRIC_WORDS, RunRecord, interval_of, metric_of
+
+FEW_POSITIVES = 10
+FEW_PICTURES = 100
+_LARGE_GAP = 0.05
+_LARGE_CALIBRATION_ERROR = 0.10
+
+
+def find_cautions(record: RunRecord) -> list[str]:
+    """Return the sentences of all cautions that a run gives rise to, the gravest first."""
+    return [caution for find in CAUTIONS for caution in find(record)]
+
+
+def _not_held_out(record: RunRecord) -> list[str]:
+    split = record.shown_split
+    if split == "train":
+        return [
+            "These figures are on the training pictures themselves: they say nothing of new ones."
+        ]
+    if split == "val":
+        return [
+            "There are no test figures: the epoch, the temperature and the thresholds were chosen "
+            "on these validation pictures, so the figures are somewhat too good."
+        ]
+    return []
+
+
+def _below_probe(record: RunRecord) -> list[str]:
+    probe, tuned = probe_and_tuned(record)
+    if probe is None or tuned is None or tuned > probe:
+        return []
+    return [
+        f"Fine-tuning did not beat the probe on validation ({tuned:.1%} against {probe:.1%}): "
+        "the backbone's features as they are serve as well."
+    ]
+
+
+def _gap_to_validation(record: RunRecord) -> list[str]:
+    if "val" not in record.metrics or "test" not in record.metrics:
+        return []
+    name = record.main_metric
+    val, test = (metric_of(record.metrics[split], name) for split in ("val", "test"))
+    if val is None or test is None or val - test < _LARGE_GAP:
+        return []
+    val_interval, test_interval = (
+        interval_of(record.metrics[split], name) for split in ("val", "test")
+    )
+    if val_interval and test_interval and val_interval[0] <= test_interval[1]:
+        return []
+    return [
+        f"Test {METRIC_WORDS[name]} is {(val - test) * 100:.1f} points below validation "
+        f"({test:.1%} against {val:.1%}), more than chance explains: do the test pictures come "
+        "from elsewhere, or were choices fitted to the validation pictures?"
+    ]
+
+
+def _gap_to_training(record: RunRecord) -> list[str]:
+    name = record.main_metric
+    train, val = (record.history.of(split, name).last for split in ("train", "val"))
+    if train is None or val is None or train - val < 2 * _LARGE_GAP:
+        return []
+    return [
+        f"Training {METRIC_WORDS[name]} is {(train - val) * 100:.1f} points above validation "
+        f"({train:.1%} against {val:.1%}): the model knows its training pictures by heart; "
+        "more pictures or stronger augmentation may help."
+    ]
+
+
+def _still_improving(record: RunRecord) -> list[str]:
+    best = (record.summary.get("best") or {}).get(record.main_metric) or {}
+    last = record.history.num_epochs
+    if last < 2 or best.get("epoch") != last:
+        return []
+    return [f"Validation was best after the last epoch ({last}): longer training may do better."]
+
+
+def _few_positives(record: RunRecord) -> list[str]:
+    rows = record.metrics[record.shown_split]["per_class"]
+    few = [row for row in rows if row["positives"] < FEW_POSITIVES]
+    if not few:
+        return []
+    told = ", ".join(f"{row['name']} ({row['positives']})" for row in few[:12])
+    more = f" and {len(few) - 12} more" if len(few) > 12 else ""
+    verb = "class has" if len(few) == 1 else "classes have"
+    return [
+        f"{len(few)} {verb} fewer than {FEW_POSITIVES} {record.shown_split} pictures, so their "
+        f"own figures are little more than anecdotes: {told}{more}."
+    ]
+
+
+def _few_pictures(record: RunRecord) -> list[str]:
+    count = record.metrics[record.shown_split]["num_examples"]
+    if count >= FEW_PICTURES:
+        return []
+    return [f"Only {count} {record.shown_split} pictures: see how wide the intervals are."]
+
+
+def _poor_calibration(record: RunRecord) -> list[str]:
+    calibration = record.metrics[record.shown_split].get("calibration") or {}
+    error = calibration.get("ece_after")
+    if error is None or error < _LARGE_CALIBRATION_ERROR:
+        return []
+    return [
+        f"Probabilities are off by {error:.1%} on average even after calibration: use them to "
+        "rank, not as chances."
+    ]
+
+
+def _left_out(record: RunRecord) -> list[str]:
+    told = []
+    metrics = record.metrics[record.shown_split]
+    unreadable = metrics.get("num_unreadable") or 0
+    if unreadable:
+        told.append(
+            f"{_files(unreadable, record.shown_split)} could not be read, and so not scored."
+        )
+    unlabelled = metrics.get("num_without_labels") or 0
+    if unlabelled:
+        told.append(
+            f"{_files(unlabelled, record.shown_split, 'picture')} without any true class: the "
+            "example-averaged precision, recall and F1 count each as 0."
+        )
+    bad = record.summary.get("num_bad_files") or 0
+    if bad:
+        told.append(f"{_files(bad, 'unreadable')} left out of the data, as listed below.")
+    return told
+
+
+def _files(number: int, kind: str, noun: str = "file") -> str:
+    return f"{number} {kind} {noun}{'' if number == 1 else 's'}"
+
+
+def probe_and_tuned(record: RunRecord) -> tuple[float | None, float | None]:
+    """Return the main metric on validation of the probe, and of the epoch that was kept."""
+    name = record.main_metric
+    probe = (record.summary.get("probe") or {}).get(name, record.history.probe.get(name))
+    best = (record.summary.get("best") or {}).get(name) or {}
+    tuned = best.get("value")
+    if tuned is None:
+        series = record.history.of("val", name)
+        tuned = max(series.values) if series else None
+    return probe, tuned
+
+
+CAUTIONS: Sequence[Callable[[RunRecord], list[str]]] = (
+    _not_held_out,
+    _gap_to_validation,
+    _below_probe,
+    _gap_to_training,
+    _few_pictures,
+    _few_positives,
+    _left_out,
+    _poor_calibration,
+    _still_improving,
+)

@@ -1,0 +1,91 @@
+"""The history: the metrics log as series over epochs, with the phases they fell in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+PROBE_PHASE = "probe"
+
+
+@dataclass(frozen=True)
+class Series:
+    """One metric over epochs; epochs rise, and values hold no NaN."""
+
+    epochs: tuple[int, ...]
+    values: tuple[float, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.epochs)
+
+    def at(self, epoch: int) -> float | None:
+        """Return the value of an epoch, or None where none was measured."""
+        return dict(zip(self.epochs, self.values, strict=True)).get(epoch)
+
+    @property
+    def last(self) -> float | None:
+        """Return the last value, or None."""
+        return self.values[-1] if self.values else None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training: its name, and its first and last epoch, counted from 1."""
+
+    name: str
+    first_epoch: int
+    last_epoch: int
+
+
+@dataclass(frozen=True)
+class History:
+    """What was measured while training."""
+
+    series: Mapping[tuple[str, str], Series]
+    probe: Mapping[str, float]
+    phases: tuple[Phase, ...]
+
+    def of(self, split: str, name: str) -> Series:
+        """Return a metric's series on a split; empty where it was not measured."""
+        return self.series.get((split, name), Series((), ()))
+
+    def names(self, split: str) -> list[str]:
+        """Return the names measured on a split, in the order they first appear."""
+        return [name for of_split, name in self.series if of_split == split]
+
+    @property
+    def num_epochs(self) -> int:
+        """Return the last epoch measured; 0 where there was no training."""
+        return max((series.epochs[-1] for series in self.series.values()), default=0)
+
+
+def read_history(rows: Iterable[Mapping[str, Any]]) -> History:
+    """Return the history of a metrics log's rows, as ``finelens.runs.log.read_log`` gives them.
+
+    Several rows of one metric, split and epoch are averaged (a loss logged every few steps);
+    nulls are left out. Rows of phase ``probe`` on val become ``probe``.
+    """
+    cells: dict[tuple[str, str], dict[int, list[float]]] = {}
+    phases: list[Phase] = []
+    probe: dict[str, float] = {}
+    for row in rows:
+        if row["value"] is None:
+            continue
+        if row["phase"] == PROBE_PHASE or row["epoch"] == 0:
+            if row["split"] == "val":
+                probe[row["name"]] = row["value"]
+            continue
+        epoch = row["epoch"]
+        if phases and phases[-1].name == row["phase"]:
+            phases[-1] = replace(phases[-1], last_epoch=max(epoch, phases[-1].last_epoch))
+        else:
+            phases.append(Phase(row["phase"], epoch, epoch))
+        cells.setdefault((row["split"], row["name"]), {}).setdefault(epoch, []).append(row["value"])
+    series = {key: _mean_by_epoch(values) for key, values in cells.items()}
+    return History(series, probe, tuple(phases))
+
+
+def _mean_by_epoch(values: Mapping[int, list[float]]) -> Series:
+    epochs = sorted(values)
+    return Series(tuple(epochs), tuple(sum(values[e]) / len(values[e]) for e in epochs))

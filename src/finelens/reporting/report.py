@@ -1,0 +1,273 @@
+"""The report: one self-contained HTML file that shows what a run learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from finelens.reporting.album import album_context
+from finelens.reporting.cautions import FEW_POSITIVES, find_cautions, probe_and_tuned
+from finelens.reporting.chart import SERIES_INKS, Chart
+from finelens.reporting.evidence import (
+    Evidence,
+    confusion,
+    ranking_charts,
+    read_evidence,
+    reliability,
+    sweep_charts,
+)
+from finelens.reporting.page import count, number, render_page
+from finelens.reporting.record import (
+    METRIC_WORDS,
+    RunRecord,
+    interval_of,
+    metric_of,
+    read_record,
+)
+from finelens.reporting.training_figures import learning_rate_chart, loss_chart, metric_chart
+from finelens.runs.directory import RunDirectory, write_text_atomic
+
+_TILES = {
+    True: ("mean_average_precision", "example.f1", "macro.f1", "micro.f1"),
+    False: ("accuracy", "macro.f1", "top5_accuracy", "mean_average_precision"),
+}
+_LOGGED = ("accuracy", "example.f1", "macro.f1", "micro.f1", "mean_average_precision", "roc_auc")
+_SHOWN_ELSEWHERE = ("bad_files", "classes")
+_EQUAL_TO_ACCURACY = ("example.", "micro.")
+
+
+def write_report(run: RunDirectory, *, splits: Sequence[str] | None = None) -> Path:
+    """Return the path of the report written from a run's files.
+
+    Reads nothing but the run directory and, for thumbnails, the pictures its scores name; a
+    picture that is gone shows as a blank. The same files give the same bytes.
+
+    Args:
+        run: A run whose splits have been evaluated.
+        splits: The evaluated splits to report, the one whose pictures and curves are shown
+            first; None: all, test first.
+
+    Raises:
+        RunError: If a file of the run is missing or broken, or a split was not evaluated.
+    """
+    record = read_record(run, splits=splits)
+    evidence = {
+        split: read_evidence(run, split, record.task, record.decision) for split in record.metrics
+    }
+    context = report_context(record, evidence)
+    write_text_atomic(run.report, render_page("report.html.jinja", context))
+    return run.report
+
+
+def report_context(record: RunRecord, evidence: Mapping[str, Evidence]) -> dict[str, Any]:
+    """Return everything that the report's template shows."""
+    shown = evidence[record.shown_split]
+    is_multi_label = record.task.is_multi_label
+    context = {
+        "name": record.run.root.resolve().name,
+        "split": record.shown_split,
+        "is_multi_label": is_multi_label,
+        "classes": record.task.classes,
+        "cautions": find_cautions(record),
+        "training": _training_charts(record),
+        "learning_rate": _learning_rate(record),
+        "sweeps": _sweeps(evidence),
+        "curves": ranking_charts(shown),
+        "confusion": None if is_multi_label else confusion(shown),
+        "reliability": reliability(shown),
+        "temperature": record.decision.temperature,
+        "recipe_text": record.run.recipe.read_text(encoding="utf-8"),
+        "environment": list(_flat(record.environment)),
+    }
+    for part in (_summary, _classes, _words):
+        context |= part(record)
+    context |= album_context(record, shown)
+    return context | {"sections": _sections(context)}
+
+
+def _summary(record: RunRecord) -> dict[str, Any]:
+    shown = record.metrics[record.shown_split]
+    tiles = [
+        {"words": METRIC_WORDS[name], "value": metric_of(shown, name),
+         "interval": interval_of(shown, name)}
+        for name in _TILES[record.task.is_multi_label]
+        if metric_of(shown, name) is not None
+    ]  # fmt: skip
+    figures = [
+        {"words": words, "cells": [
+            {"value": metric_of(metrics, name), "interval": interval_of(metrics, name)}
+            for metrics in record.metrics.values()
+        ]}
+        for name, words in METRIC_WORDS.items()
+        if not _repeats_accuracy(record, name) and _is_known(record, name)
+    ]  # fmt: skip
+    probe, tuned = probe_and_tuned(record)
+    versus = None
+    if probe is not None and tuned is not None:
+        versus = {"words": METRIC_WORDS[record.main_metric], "probe": probe, "tuned": tuned}
+    splits = [
+        {"name": split, "num_examples": metrics["num_examples"]}
+        for split, metrics in record.metrics.items()
+    ]
+    return {"tiles": tiles, "figures": figures, "versus": versus, "splits": splits,
+            "facts": _facts(record)}  # fmt: skip
+
+
+def _facts(record: RunRecord) -> list[tuple[str, str]]:
+    summary = record.summary
+    seconds = summary.get("seconds_per_picture")
+    trained = summary.get("num_trainable_parameters")
+    facts = {
+        "Backbone": record.model.get("backbone"),
+        "Input": f"{record.preprocessing['size']} × {record.preprocessing['size']} px",
+        "Parameters": count(summary["num_parameters"]) if "num_parameters" in summary else None,
+        "Trained parameters": count(trained) if trained is not None else None,
+        "Epochs": str(record.history.num_epochs) if record.history.num_epochs else None,
+        "Training time": _spoken_minutes(summary.get("training_minutes")),
+        "Training speed": _speed(summary.get("samples_per_second")),
+        "Scoring": f"{number(seconds * 1000, 1)} ms a picture" if seconds else None,
+        "Training ended": summary.get("stopped"),
+    }
+    return [(words, str(value)) for words, value in facts.items() if value]
+
+
+def _training_charts(record: RunRecord) -> list[Chart]:
+    history = record.history
+    if not history.num_epochs:
+        return []
+    logged = [record.main_metric, *(name for name in _LOGGED if name != record.main_metric)]
+    names = {
+        name.replace(".", "_"): METRIC_WORDS[name]
+        for name in logged
+        if history.of("val", name.replace(".", "_")) and not _repeats_accuracy(record, name)
+    }
+    charts = [loss_chart(history)]
+    if names:
+        best = (record.summary.get("best") or {}).get(record.main_metric) or {}
+        shown = dict(list(names.items())[: len(SERIES_INKS)])
+        charts.append(metric_chart(history, shown, best_epoch=best.get("epoch")))
+    return charts
+
+
+def _learning_rate(record: RunRecord) -> Chart | None:
+    is_logged = bool(record.history.of("train", "learning_rate"))
+    return learning_rate_chart(record.history) if is_logged else None
+
+
+def _sweeps(evidence: Mapping[str, Evidence]) -> list[Chart]:
+    # the split they were chosen on comes first
+    order = sorted(evidence, key=lambda split: split != "val")
+    return [chart for split in order for chart in sweep_charts(evidence[split])]
+
+
+def _classes(record: RunRecord) -> dict[str, Any]:
+    trained = record.counts.train_by_class if record.counts else {}
+    rows = [
+        dict(row)
+        | {"is_few": row["positives"] < FEW_POSITIVES, "train": trained.get(row["name"], 0)}
+        for row in record.metrics[record.shown_split]["per_class"]
+    ]
+    order = sorted(enumerate(record.task.classes), key=lambda item: item[1])
+    return {
+        "per_class": rows,
+        "has_train_counts": bool(trained),
+        "has_thresholds": record.decision.thresholds is not None,
+        "curve_classes": order,
+        "calibration": [
+            {"split": split, "before": metric_of(metrics, "calibration.ece_before"),
+             "after": metric_of(metrics, "calibration.ece_after")}
+            for split, metrics in record.metrics.items()
+        ],
+    }  # fmt: skip
+
+
+def _words(record: RunRecord) -> dict[str, Any]:
+    kind = "any number of them" if record.task.is_multi_label else "one of them"
+    classes = record.task.num_classes
+    about = f"{record.model.get('backbone')} on {classes} classes, {kind} in a picture"
+    if record.counts:
+        sizes = (f"{number(n, 0)} {split}" for split, n in record.counts.by_split.items())
+        about += f" · {' / '.join(sizes)} pictures"
+    shown = record.metrics[record.shown_split]
+    decision = record.decision
+    chosen_on = decision.chosen_on or "the validation split"
+    phases = record.history.phases
+    return {
+        "about": about,
+        "summary_lead": f"On {number(shown['num_examples'], 0)} {record.shown_split} pictures.",
+        "training_lead": f"{record.history.num_epochs} epochs in {len(phases)} "
+        f"{'phase' if len(phases) == 1 else 'phases'}."
+        + (" Dotted lines are the borders between phases." if len(phases) > 1 else ""),
+        "thresholds_lead": _thresholds_lead(record),
+        "calibration_lead": "When the model says 80%, is it right eight times in ten? Its "
+        f"temperature was chosen on {chosen_on}.",
+    }
+
+
+def _thresholds_lead(record: RunRecord) -> str:
+    decision = record.decision
+    if decision.thresholds is None:
+        return (
+            "The model always names the most probable class. Here it says nothing where that "
+            "class is below a threshold."
+        )
+    scope = "one for each class" if decision.scope == "per_class" else "one for all classes"
+    goal = (
+        "fixed"
+        if decision.goal == "fixed"
+        else (f"chosen for {decision.goal.replace('f1', 'F1')} on {decision.chosen_on}")
+    )
+    return (
+        f"The model decides by thresholds, {scope}, {goal}. "
+        "Here one threshold moves for all classes."
+    )
+
+
+def _sections(context: Mapping[str, Any]) -> list[tuple[str, str]]:
+    every = (
+        ("summary", "Summary", True),
+        ("training", "Training", context["training"]),
+        ("classes", "Classes", True),
+        ("confusion", "Confusion", context["confusion"]),
+        ("thresholds", "Thresholds", True),
+        ("curves", "PR and ROC", True),
+        ("calibration", "Calibration", True),
+        ("gallery", "Top-ranked", True),
+        ("mistakes", "Mistakes", True),
+        ("unreadable", "Unreadable", context["bad_files"]),
+        ("run", "Recipe", True),
+    )
+    return [(anchor, words) for anchor, words, is_shown in every if is_shown]
+
+
+def _is_known(record: RunRecord, name: str) -> bool:
+    return any(metric_of(metrics, name) is not None for metrics in record.metrics.values())
+
+
+def _repeats_accuracy(record: RunRecord, name: str) -> bool:
+    # where every picture has one class and gets one, these averages all are the accuracy
+    return not record.task.is_multi_label and name.startswith(_EQUAL_TO_ACCURACY)
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in content.items():
+        if key in _SHOWN_ELSEWHERE:
+            continue
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            spoken = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+            rows.append((f"{prefix}{key}", "–" if value is None else spoken))
+    return rows
+
+
+def _spoken_minutes(minutes: float | None) -> str | None:
+    if minutes is None:
+        return None
+    return f"{minutes * 60:.0f} s" if minutes < 2 else f"{minutes:.1f} min"
+
+
+def _speed(pictures_per_second: float | None) -> str | None:
+    return None if pictures_per_second is None else f"{number(pictures_per_second, 0)} pictures/s"

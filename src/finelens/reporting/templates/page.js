@@ -1,0 +1,92 @@
+"use strict";
+// Sorts a table by the clicked heading; empty cells stay last.
+function sortBy(heading) {
+  const table = heading.closest("table");
+  const up = heading.getAttribute("aria-sort") === "descending" || (heading.getAttribute("aria-sort") === "none" && heading.hasAttribute("data-words"));
+  const column = heading.cellIndex;
+  const value = (row) => row.cells[column].dataset.value ?? "";
+  const number = !heading.hasAttribute("data-words");
+  const rows = [...table.tBodies[0].rows].sort((a, b) => {
+    const x = value(a), y = value(b);
+    if (x === "" || y === "") return (x === "") - (y === "");
+    const order = number ? x - y : x.localeCompare(y);
+    return up ? order : -order;
+  });
+  for (const other of table.querySelectorAll("th[aria-sort]")) other.setAttribute("aria-sort", "none");
+  heading.setAttribute("aria-sort", up ? "ascending" : "descending");
+  table.tBodies[0].append(...rows);
+}
+for (const button of document.querySelectorAll("th[aria-sort] button")) {
+  button.addEventListener("click", () => sortBy(button.closest("th")));
+}
+
+function element(name, className, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+// One picture with its probability and whether the label agrees.
+function tile(shown, pictures) {
+  const agreement = shown.label === null ? ["unknown", "?", "label unknown"]
+    : shown.label ? ["yes", "✓", "labelled so"] : ["no", "✗", "not labelled so"];
+  const item = element("li", shown.note ? "mistake" : `${agreement[0]}${shown.decided ? "" : " undecided"}`);
+  item.title = `${shown.id}\n${shown.class} ${shown.probability.toFixed(3)}, ${agreement[2]}${shown.note ? `\n${shown.note}` : ""}`;
+  const frame = element("span", "frame");
+  const picture = pictures[shown.picture];
+  if (picture) {
+    const image = element("img");
+    image.src = picture;
+    image.alt = `${shown.id}: ${shown.class}, probability ${shown.probability.toFixed(2)}, ${agreement[2]}`;
+    frame.append(image);
+  } else {
+    frame.append(element("span", "blank", "picture not available"));
+  }
+  const words = element("div", "words");
+  words.append(element("b", "", shown.probability.toFixed(2)), " ");
+  words.append(shown.note ? element("b", "", shown.class) : element("span", "mark", agreement[1]));
+  if (shown.note) words.append(element("div", "", shown.note));
+  item.append(frame, words);
+  return item;
+}
+const holder = document.getElementById("gallery-data");
+if (holder) {
+  const data = JSON.parse(holder.textContent);
+  const fill = (id, shown) => {
+    const list = document.getElementById(id);
+    list.replaceChildren(...shown.map((one) => tile(one, data.pictures)));
+    const empty = document.getElementById(`${id}-empty`);
+    if (empty) empty.hidden = shown.length > 0;
+  };
+  const follow = (id, show) => {
+    const chooser = document.getElementById(id);
+    if (!chooser) return;
+    chooser.addEventListener("change", () => show(chooser.value));
+    show(chooser.value);
+    for (const step of document.querySelectorAll(`button[data-for="${id}"]`)) {
+      step.addEventListener("click", () => {
+        const count = chooser.options.length;
+        chooser.selectedIndex = (chooser.selectedIndex + Number(step.dataset.step) + count) % count;
+        show(chooser.value);
+      });
+    }
+  };
+  follow("top-class", (name) => fill("top", data.top.filter((one) => one.class === name)));
+  follow("mistakes-class", (name) => {
+    for (const kind of ["wrong", "missed"]) {
+      const ofClass = data[kind].filter((one) => name === "" || one.about.includes(name));
+      if (document.getElementById(kind)) fill(kind, ofClass.slice(0, data.most_mistakes));
+    }
+  });
+}
+const curveClass = document.getElementById("curve-class");
+if (curveClass) {
+  curveClass.addEventListener("change", () => {
+    for (const curve of document.querySelectorAll(".class-curve")) {
+      curve.classList.toggle("chosen", curve.dataset.class === curveClass.value);
+    }
+  });
+}
+addEventListener("beforeprint", () => {
+  for (const part of document.querySelectorAll("details")) part.open = true;
+});

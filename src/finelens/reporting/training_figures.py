@@ -1,0 +1,125 @@
+"""The figures of a training: loss, metrics and learning rate over epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from finelens.reporting.chart import INKS, SERIES_INKS, Chart, LegendEntry, draw_chart
+from finelens.reporting.figures import draw_ring
+from finelens.reporting.history import History, Series
+
+WIDE_IN = (10.8, 1.9)
+
+
+def loss_chart(history: History) -> Chart:
+    """Return training and validation loss over epochs, with the phase borders."""
+    splits = [("train", "blue", "training"), ("val", "orange", "validation")]
+    drawn = [(history.of(split, "loss"), ink, label) for split, ink, label in splits]
+
+    def draw(axes: Axes) -> None:
+        for series, ink, _ in drawn:
+            _draw_series(axes, series, ink)
+        _draw_epochs(axes, history)
+        axes.set_ylabel("loss")
+
+    lowest = _best_epoch(history.of("val", "loss"), lowest=True)
+    return draw_chart(
+        "loss", draw,
+        title="Loss",
+        description="Training and validation loss over epochs. " + _ends(drawn),
+        legend=[LegendEntry(label, ink) for series, ink, label in drawn if series],
+        note=f"Validation loss was lowest after epoch {lowest}." if lowest else "",
+    )  # fmt: skip
+
+
+def metric_chart(history: History, names: Mapping[str, str], *, best_epoch: int | None) -> Chart:
+    """Return validation metrics over epochs, with phase borders and the kept epoch.
+
+    Args:
+        history: What was measured.
+        names: Metrics in the log, mapped to their words; the first is the main one, whose
+            probe value becomes a dashed line.
+        best_epoch: The epoch whose weights were kept, or None.
+    """
+    inks = dict(zip(names, SERIES_INKS, strict=False))
+    main = next(iter(names))
+    drawn = [(history.of("val", name), ink, names[name]) for name, ink in inks.items()]
+
+    def draw(axes: Axes) -> None:
+        if main in history.probe:
+            axes.axhline(history.probe[main], color=INKS[inks[main]], linewidth=1, dashes=(4, 3))
+        for series, ink, _ in drawn:
+            _draw_series(axes, series, ink)
+        if best_epoch is not None and (kept := history.of("val", main).at(best_epoch)) is not None:
+            draw_ring(axes, best_epoch, kept)
+        _draw_epochs(axes, history)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+
+    legend = [LegendEntry(label, ink) for series, ink, label in drawn if series]
+    if main in history.probe:
+        legend.append(LegendEntry(f"{names[main]} of the probe", inks[main], "dashed"))
+    return draw_chart(
+        "metrics", draw,
+        title="Validation metrics",
+        description="Validation metrics over epochs. " + _ends(drawn),
+        legend=legend,
+        note=f"The ring marks epoch {best_epoch}, whose weights were kept." if best_epoch else "",
+    )  # fmt: skip
+
+
+def learning_rate_chart(history: History) -> Chart:
+    """Return the learning rate over epochs."""
+    series = history.of("train", "learning_rate")
+
+    def draw(axes: Axes) -> None:
+        _draw_series(axes, series, "green")
+        _draw_epochs(axes, history)
+        axes.set_ylim(bottom=0)
+
+    return draw_chart(
+        "learning-rate", draw,
+        title="Learning rate", size_in=WIDE_IN,
+        description="Learning rate over epochs. " + _ends([(series, "green", "learning rate")]),
+    )  # fmt: skip
+
+
+def _draw_series(axes: Axes, series: Series, ink: str) -> None:
+    marker = "o" if len(series.epochs) <= 30 else ""
+    axes.plot(series.epochs, series.values, color=INKS[ink], marker=marker)
+
+
+def _draw_epochs(axes: Axes, history: History) -> None:
+    last = max(history.num_epochs, 1)
+    axes.set_xlim(1 - 0.04 * last, last + 0.04 * last)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.grid(visible=False, axis="x")
+    axes.set_xlabel("epoch")
+    for before, after in pairwise(history.phases):
+        border = (before.last_epoch + after.first_epoch) / 2
+        axes.axvline(border, color=INKS["muted"], linewidth=0.8, dashes=(2, 2))
+    if len(history.phases) > 1:
+        # names sit on top of the axes, where no curve runs
+        for phase in history.phases:
+            middle = (phase.first_epoch + phase.last_epoch) / 2
+            axes.text(middle, 1.01, phase.name, color=INKS["muted"], ha="center", va="bottom",
+                      fontsize=7.5, transform=axes.get_xaxis_transform())  # fmt: skip
+
+
+def _best_epoch(series: Series, *, lowest: bool) -> int | None:
+    if not series:
+        return None
+    best = min(series.values) if lowest else max(series.values)
+    return series.epochs[series.values.index(best)]
+
+
+def _ends(drawn: Sequence[tuple[Series, str, str]]) -> str:
+    told = [
+        f"{label} from {series.values[0]:.3g} to {series.values[-1]:.3g}"
+        for series, _, label in drawn
+        if series
+    ]
+    return "; ".join(told) + "." if told else "Nothing was measured."

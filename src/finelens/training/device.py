@@ -1,0 +1,55 @@
+"""The device: where training runs, in which precision, over how many processes."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
+
+from finelens.config.schema import TrainConfig
+from finelens.errors import ConfigError
+from finelens.runs.directory import RunDirectory
+
+
+def build_accelerator(train: TrainConfig, run: RunDirectory) -> Accelerator:
+    """Return this process's accelerator: device, precision, processes, TensorBoard.
+
+    Raises:
+        ConfigError: If TensorBoard is asked for and not installed.
+    """
+    if train.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise ConfigError(
+            "train.tensorboard: the package is missing; pip install 'finelens[tensorboard]'"
+        )
+    # a second run in one process may want another precision than the first
+    AcceleratorState._reset_state()
+    device = PartialState().device or torch.device("cpu")
+    accelerator = Accelerator(
+        mixed_precision=resolve_precision(train.precision, device),
+        log_with="tensorboard" if train.tensorboard else None,
+        project_dir=run.tensorboard,
+    )
+    if train.tensorboard:
+        accelerator.init_trackers("finelens")
+    return accelerator
+
+
+def resolve_precision(wanted: str, device: torch.device) -> str:
+    """Return ``bf16`` or ``no`` (fp32), as accelerate spells it.
+
+    ``auto`` is bf16 where the processor computes in it: a CUDA device of compute capability
+    8.0 or later, a CPU with AVX512-BF16 or AMX.
+    """
+    if wanted == "auto":
+        return "bf16" if _computes_bf16(device) else "no"
+    return "no" if wanted == "fp32" else "bf16"
+
+
+def _computes_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return False

@@ -1,0 +1,79 @@
+"""The features: what the frozen backbone makes of every picture, kept on disk while it works."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+
+from finelens.data.loader import Loader
+from finelens.data.preprocessing import Preprocessing
+from finelens.models.classifier import Classifier
+from finelens.progress import Advance
+
+_FLUSH_S = 60.0
+
+
+def extract_features(
+    classifier: Classifier,
+    loader: Loader,
+    preprocessing: Preprocessing,
+    *,
+    num_examples: int,
+    path: Path,
+    accelerator: Accelerator,
+    channels_last: bool,
+    advance: Advance,
+) -> NDArray[np.float32]:
+    """Return the backbone's features of every picture, shape (N, F), in the loader's order.
+
+    They are written to ``path`` as they come: a pass that was killed goes on there and loses
+    at most a minute.
+
+    Args:
+        classifier: Is put in evaluation mode.
+        loader: Gives the pictures, not shuffled.
+        preprocessing: Normalises them.
+        num_examples: N.
+        path: A ``.npy`` file; beside it lies one that says how many batches are done.
+        accelerator: Gives the device.
+        channels_last: The memory format of the pictures.
+        advance: Called with the pictures done.
+    """
+    shape = (num_examples, classifier.backbone.num_features)
+    count_path = path.with_suffix(".count")
+    num_done = int(count_path.read_text()) if count_path.is_file() and path.is_file() else 0
+    mode = "r+" if num_done else "w+"
+    features_NF = np.lib.format.open_memmap(path, mode=mode, dtype=np.float32, shape=shape)
+    classifier.eval()
+    flushed_at = time.monotonic()
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    try:
+        for batch in loader.epoch(0, skip=num_done):
+            with torch.inference_mode():
+                images_BCHW = preprocessing.normalise(batch.images_BCHW.to(accelerator.device))
+                features_BF = classifier.features(images_BCHW.to(memory_format=memory_format))
+            features_NF[batch.indices_B.numpy()] = features_BF.float().cpu().numpy()
+            num_done += 1
+            if time.monotonic() - flushed_at > _FLUSH_S:
+                _flush(features_NF, count_path, num_done)
+                flushed_at = time.monotonic()
+            advance(len(batch.indices_B), "")
+    finally:
+        _flush(features_NF, count_path, num_done)
+    return np.array(features_NF)
+
+
+def _flush(features_NF: np.memmap, count_path: Path, num_batches: int) -> None:
+    features_NF.flush()
+    count_path.write_text(str(num_batches))
+
+
+def forget_features(path: Path) -> None:
+    """Delete what ``extract_features`` left at a path."""
+    path.unlink(missing_ok=True)
+    path.with_suffix(".count").unlink(missing_ok=True)

@@ -1,0 +1,84 @@
+"""The finish: best weights, a decision chosen on validation, scores, and the model folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from finelens.decision import Decision
+from finelens.evaluation.evaluate import evaluate, write_evaluation
+from finelens.evaluation.scores import Scores
+from finelens.evaluation.thresholds import choose_decision
+from finelens.models.folder import SavedModel, save_model
+from finelens.runs.directory import write_json_atomic
+from finelens.runs.log import read_log
+from finelens.training.phases import PROBE_PHASE
+from finelens.training.setting import Setting
+from finelens.training.state import TrainingState
+
+
+def finish(setting: Setting, state: TrainingState) -> None:
+    """Write a trained run's evaluations, summary and model; the model comes last.
+
+    A run killed while finishing is therefore still incomplete, and finishes when resumed.
+    """
+    classifier = setting.classifier
+    classifier.load_state_dict(state.best.load(state.best.metrics[0]))
+    started = time.perf_counter()
+    val = setting.score("val")
+    seconds_per_picture = (time.perf_counter() - started) / val.num_examples
+    decision = _choose(setting, val)
+    scored = {"val": val}
+    if "test" in setting.manifest.splits:
+        scored["test"] = setting.score("test")
+    if not setting.accelerator.is_main_process:
+        return
+    for split, scores in scored.items():
+        _evaluate(setting, split, scores, decision)
+    summary = _summary(setting, state) | {"seconds_per_picture": seconds_per_picture}
+    write_json_atomic(setting.run.summary, summary)
+    model = SavedModel(classifier, setting.task, setting.preprocessing, decision)
+    save_model(setting.run.model, model)
+
+
+def _choose(setting: Setting, val: Scores) -> Decision:
+    decide = setting.recipe.decide
+    return choose_decision(
+        val,
+        goal=decide.goal,
+        scope=decide.scope,
+        threshold=decide.threshold,
+        calibrate=decide.calibrate,
+        min_positives=decide.min_positives,
+        split_name="val",
+    )
+
+
+def _evaluate(setting: Setting, split: str, scores: Scores, decision: Decision) -> None:
+    if not scores.labelled().num_examples:
+        setting.progress.say(f"{split} has no labels: it was scored, not judged")
+        return
+    evaluation = evaluate(scores, decision, split=split, seed=setting.recipe.seed)
+    write_evaluation(setting.run.evaluation(split), evaluation, scores, decision)
+
+
+def _summary(setting: Setting, state: TrainingState) -> dict[str, Any]:
+    return {
+        "probe": _probe_metrics(setting),
+        "best": {name: asdict(best) for name, best in state.best.best.items()},
+        "num_updates": state.position.update,
+        "stopped": state.stopped,
+        "training_minutes": state.seconds / 60,
+        "samples_per_second": state.pictures / state.update_seconds,
+        "num_parameters": setting.classifier.num_parameters,
+        "num_trainable_parameters": setting.classifier.num_trainable_parameters,
+        "num_bad_files": len(setting.bad_files),
+        "bad_files": dict(setting.bad_files),
+    }
+
+
+def _probe_metrics(setting: Setting) -> Mapping[str, float] | None:
+    rows = [row for row in read_log(setting.run.metrics_log) if row["phase"] == PROBE_PHASE]
+    return {row["name"]: row["value"] for row in rows} or None

@@ -1,0 +1,250 @@
+"""The fit: a recipe's phases run from the first epoch, or a checkpoint, to the last."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from finelens.data.loader import Loader
+from finelens.errors import ConfigError, did_you_mean
+from finelens.evaluation.evaluate import main_metric, quick_metric_names, quick_metrics
+from finelens.evaluation.scores import Scores
+from finelens.models.freeze import apply_freeze, set_training
+from finelens.progress import Advance
+from finelens.runs.log import MetricsLog
+from finelens.training.averaging import WeightAverage
+from finelens.training.best import BestWeights, is_better
+from finelens.training.interruption import Interrupted
+from finelens.training.loop import UpdateRule, learning_rate, train_epoch
+from finelens.training.losses import build_loss
+from finelens.training.optim import build_optimizer
+from finelens.training.phases import PROBE_PHASE, Phase, build_phases
+from finelens.training.randomness import reseed_epoch
+from finelens.training.resume import Checkpoints
+from finelens.training.setting import Setting, fitting_size
+from finelens.training.start import start_from_probe
+from finelens.training.state import EpochSums, Position, TrainingState
+
+
+class Fit:
+    """One training run: its setting, its state and its checkpoints.
+
+    Building it checks all that a recipe can be wrong about, and writes nothing.
+
+    Raises:
+        ConfigError: If the recipe contradicts the data, or names an unknown augmentation,
+            metric or step.
+        ModelError: If a layer to freeze is unknown.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        recipe = setting.recipe
+        accelerator = setting.accelerator
+        self.setting = setting
+        self.phases = build_phases(
+            recipe, setting.preprocessing, partial(fitting_size, setting.classifier.backbone)
+        )
+        for phase in self.phases:
+            apply_freeze(setting.classifier, freeze=phase.freeze)
+        self.checkpoints = Checkpoints(
+            setting.run.checkpoints,
+            minutes=recipe.train.checkpoint_minutes,
+            is_writer=accelerator.is_main_process,
+        )
+        _check_metrics(setting)
+        targets_NK = setting.manifest.of_split("train").targets()
+        self.loss = build_loss(recipe.loss, setting.task.kind, targets_NK)
+        self.rule = UpdateRule(
+            loss=self.loss,
+            preprocessing=setting.preprocessing,
+            task=setting.task,
+            accumulate=recipe.train.accumulate,
+            clip_norm=recipe.train.clip_norm,
+            channels_last=recipe.train.channels_last,
+            seed=None if recipe.train.reseed_each_epoch else recipe.seed,
+        )
+
+    def run(self) -> TrainingState:
+        """Train to the end of the recipe, from the first epoch or the last checkpoint.
+
+        Returns:
+            The last state; its ``best`` gives the weights to keep.
+
+        Raises:
+            DataError: If a picture cannot be read any more.
+            Interrupted: If the setting's progress raised it; the state is saved.
+            RunError: If the checkpoint cannot be read.
+        """
+        saved = self.checkpoints.load()
+        self.state = self._build_state(0 if saved is None else saved["log_size"])
+        self._began = time.perf_counter() - (0.0 if saved is None else saved["seconds"])
+        if saved is None:
+            self._start()
+        else:
+            self.state.load_state_dict(saved)
+        optimizer_state = None if saved is None else saved["optimizer"]
+        try:
+            while self.state.position.phase < len(self.phases) and not self.state.stopped:
+                self._run_phase(self.phases[self.state.position.phase], optimizer_state)
+                optimizer_state = None
+        except Interrupted:
+            # an advance is always called between two updates
+            self._save()
+            raise
+        return self.state
+
+    def _build_state(self, log_size: int) -> TrainingState:
+        setting, train = self.setting, self.setting.recipe.train
+        classifier = setting.classifier
+        metrics = train.best_by or (main_metric(setting.task),)
+        is_writer = setting.accelerator.is_main_process
+        return TrainingState(
+            classifier=classifier,
+            best=BestWeights(setting.run.checkpoints, metrics, is_writer=is_writer),
+            log=MetricsLog(setting.run.metrics_log, size=log_size, is_writer=is_writer),
+            average=WeightAverage(classifier, train.ema_decay) if train.ema_decay else None,
+        )
+
+    def _start(self) -> None:
+        """Begin at the probe where the recipe says so, and make the first checkpoint."""
+        if self.setting.recipe.model.probe:
+            apply_freeze(self.state.classifier, freeze="backbone", statistics=True)
+            scores = start_from_probe(self.setting)
+            if self.state.average:
+                self.state.average.restart(self.state.classifier)
+            values = self._measure(scores)
+            self._log(values, split="val", phase=PROBE_PHASE)
+            self.state.best.offer(values, epoch=0, weights=self.state.classifier.state_dict())
+            self.setting.progress.say(f"probe: {_told(values, self.state.best.metrics)} on val")
+        self._save()
+
+    def _run_phase(self, phase: Phase, optimizer_state: dict[str, Any] | None) -> None:
+        state, setting = self.state, self.setting
+        apply_freeze(state.classifier, freeze=phase.freeze, statistics=phase.freeze_statistics)
+        state.optimizer = build_optimizer(
+            setting.recipe.optimizer, state.classifier, lr=phase.lr, backbone_lr=phase.backbone_lr
+        )
+        if optimizer_state is not None:
+            state.optimizer.load_state_dict(optimizer_state)
+        loader = setting.loader("train", augmentation=phase.augmentation)
+        several = setting.accelerator.num_processes > 1
+        model = setting.accelerator.prepare(state.classifier) if several else state.classifier
+        while state.position.epoch < phase.epochs and not state.stopped:
+            self._run_epoch(phase, loader, model)
+        if not state.stopped:
+            state.position = Position(phase=state.position.phase + 1, update=state.position.update)
+
+    def _run_epoch(self, phase: Phase, loader: Loader, model: nn.Module) -> None:
+        state, setting = self.state, self.setting
+        if setting.recipe.train.reseed_each_epoch and state.position.batch == 0:
+            reseed_epoch(setting.recipe.seed, phase.first_epoch + state.position.epoch)
+        set_training(state.classifier)
+        total = len(loader.dataset)
+        with setting.progress.stage(self._title(phase), total) as advance:
+            if state.sums.pictures:
+                advance(state.sums.pictures, "")
+            train_epoch(
+                state, phase, loader, self.rule,
+                model=model,
+                accelerator=setting.accelerator,
+                after_update=self._after_update(advance),
+            )  # fmt: skip
+        self._finish_epoch(phase)
+
+    def _after_update(self, advance: Advance) -> Callable[[int], None]:
+        def after_update(num_pictures: int) -> None:
+            if self.checkpoints.is_due:
+                self._save()
+            advance(num_pictures, f"loss {self.state.sums.loss / self.state.sums.pictures:.4f}")
+
+        return after_update
+
+    def _finish_epoch(self, phase: Phase) -> None:
+        """Validate, log, keep the best weights, decide on stopping, and save."""
+        state = self.state
+        epoch = phase.first_epoch + state.position.epoch + 1
+        sums, rate = state.sums, learning_rate(state)
+        agreement = "example_f1" if self.setting.task.is_multi_label else "accuracy"
+        self._log(
+            {
+                "loss": sums.loss / sums.pictures,
+                agreement: sums.agreement / sums.pictures,
+                "learning_rate": rate,
+                "samples_per_second": sums.pictures / sums.seconds,
+            },
+            split="train",
+            phase=phase.name,
+            epoch=epoch,
+        )
+        with state.average.applied(state.classifier) if state.average else nullcontext():
+            values = self._measure(self.setting.score("val"))
+            self._log(values, split="val", phase=phase.name, epoch=epoch)
+            checkpointed = [best.epoch for best in state.best.best.values()]
+            state.best.offer(values, epoch=epoch, weights=state.classifier.state_dict())
+        told = _told({"loss": values["loss"], **values}, ("loss", *state.best.metrics))
+        self.setting.progress.say(
+            f"epoch {epoch}/{self.setting.recipe.num_epochs} ({phase.name}): "
+            f"train loss {sums.loss / sums.pictures:.4f}, val {told}, "
+            f"{sums.pictures / sums.seconds:.0f} pictures/s"
+        )
+        state.sums = EpochSums()
+        state.position = Position(
+            state.position.phase, state.position.epoch + 1, 0, state.position.update
+        )
+        self._consider_stopping(values)
+        self._save()
+        state.best.prune(keep_epochs=checkpointed)
+
+    def _measure(self, scores: Scores) -> dict[str, float]:
+        loss = self.loss(torch.from_numpy(scores.logits_NK), torch.from_numpy(scores.targets_NK))
+        return {"loss": float(loss), **quick_metrics(scores)}
+
+    def _consider_stopping(self, values: Mapping[str, float]) -> None:
+        stop, state = self.setting.recipe.stop, self.state
+        name = stop.metric or state.best.metrics[0]
+        if stop.target is not None and (
+            math.isclose(values[name], stop.target) or is_better(name, values[name], stop.target)
+        ):
+            state.stopped = f"{name} reached {stop.target:g}"
+        if is_better(name, values[name], state.stop_best):
+            state.stop_best, state.epochs_without_better = values[name], 0
+        else:
+            state.epochs_without_better += 1
+        if stop.patience is not None and state.epochs_without_better >= stop.patience:
+            state.stopped = f"{name} not better for {stop.patience} epochs"
+
+    def _title(self, phase: Phase) -> str:
+        epoch = phase.first_epoch + self.state.position.epoch + 1
+        return f"epoch {epoch}/{self.setting.recipe.num_epochs} {phase.name}"
+
+    def _log(self, values: Mapping[str, float], *, split: str, phase: str, epoch: int = 0) -> None:
+        update = self.state.position.update
+        self.state.log.write(values, step=update, epoch=epoch, phase=phase, split=split)
+        if self.setting.recipe.train.tensorboard:
+            scalars = {f"{split}/{name}": value for name, value in values.items()}
+            self.setting.accelerator.log(scalars, step=update)
+
+    def _save(self) -> None:
+        self.state.seconds = time.perf_counter() - self._began
+        self.checkpoints.save(self.state.state_dict())
+
+
+def _told(values: Mapping[str, float], names: tuple[str, ...]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {values[name]:.4f}" for name in names)
+
+
+def _check_metrics(setting: Setting) -> None:
+    known = ("loss", *quick_metric_names(setting.task))
+    asked = {"train.best_by": setting.recipe.train.best_by or (),
+             "stop.metric": (setting.recipe.stop.metric,)}  # fmt: skip
+    for key, names in asked.items():
+        for name in names:
+            if name is not None and name not in known:
+                raise ConfigError(f'{key}: metric "{name}" is unknown{did_you_mean(name, known)}')

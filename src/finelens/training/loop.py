@@ -1,0 +1,162 @@
+"""The loop: one epoch of weight updates, from wherever it was left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from finelens.data.loader import Batch, Loader
+from finelens.data.preprocessing import Preprocessing
+from finelens.task import Task
+from finelens.training.phases import Phase
+from finelens.training.randomness import seed_batch
+from finelens.training.state import TrainingState
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class UpdateRule:
+    """How a batch becomes a weight update.
+
+    Attributes:
+        loss: From logits (B, K) and targets (B, K) to a scalar.
+        preprocessing: Normalises the pictures.
+        task: Says what agreement is.
+        accumulate: Batches a weight update.
+        clip_norm: Largest gradient norm, if any.
+        channels_last: The memory format of the pictures.
+        seed: Keys the randomness of every batch; None where the epoch was seeded instead.
+    """
+
+    loss: Loss
+    preprocessing: Preprocessing
+    task: Task
+    accumulate: int
+    clip_norm: float | None
+    channels_last: bool
+    seed: int | None
+
+
+def train_epoch(
+    state: TrainingState,
+    phase: Phase,
+    loader: Loader,
+    rule: UpdateRule,
+    *,
+    model: nn.Module,
+    accelerator: Accelerator,
+    after_update: Callable[[int], None],
+) -> None:
+    """Train until the running epoch's last batch, starting at ``state.position.batch``.
+
+    Args:
+        state: Is advanced after each weight update.
+        phase: Gives the learning rate.
+        loader: Gives the epoch's batches.
+        rule: How a batch becomes an update.
+        model: The classifier as the accelerator wraps it for several processes.
+        accelerator: Gives autocast and the backward pass.
+        after_update: Called after each update with its number of pictures; may raise.
+
+    Raises:
+        DataError: If a picture cannot be read any more.
+    """
+    position = state.position
+    assert state.optimizer is not None
+    epoch = phase.first_epoch + position.epoch
+    batches = loader.epoch(epoch, skip=position.batch)
+    while position.batch < len(loader):
+        started = time.perf_counter()
+        size = min(rule.accumulate, len(loader) - position.batch)
+        _set_rate(state, phase, len(loader))
+        num_pictures = 0
+        for number in range(size):
+            batch = next(batches)
+            if rule.seed is not None:
+                seed_batch(rule.seed, epoch, position.batch + number)
+            is_last = number == size - 1
+            with _sync(accelerator, model, is_last):
+                _backward(state, batch, rule, model, accelerator, share=1 / size)
+            num_pictures += len(batch.indices_B)
+        if rule.clip_norm is not None:
+            accelerator.clip_grad_norm_(model.parameters(), rule.clip_norm)
+        state.optimizer.step()
+        state.optimizer.zero_grad(set_to_none=True)
+        if state.average:
+            state.average.update(state.classifier)
+        _advance(state, size, num_pictures, time.perf_counter() - started)
+        after_update(num_pictures)
+    _close(batches)
+
+
+def learning_rate(state: TrainingState) -> float:
+    """Return the highest current learning rate: the head's, where it has its own."""
+    assert state.optimizer is not None
+    return max(group["lr"] for group in state.optimizer.param_groups)
+
+
+def _advance(state: TrainingState, num_batches: int, num_pictures: int, seconds: float) -> None:
+    state.position.batch += num_batches
+    state.position.update += 1
+    state.pictures += num_pictures
+    state.update_seconds += seconds
+    state.sums.pictures += num_pictures
+    state.sums.seconds += seconds
+
+
+def _set_rate(state: TrainingState, phase: Phase, num_batches: int) -> None:
+    assert state.optimizer is not None
+    factor = phase.rate_factor(state.position.epoch + state.position.batch / num_batches)
+    for group in state.optimizer.param_groups:
+        group["lr"] = group["initial_lr"] * factor
+
+
+def _backward(
+    state: TrainingState,
+    batch: Batch,
+    rule: UpdateRule,
+    model: nn.Module,
+    accelerator: Accelerator,
+    *,
+    share: float,
+) -> None:
+    images_BCHW = batch.images_BCHW.to(accelerator.device, non_blocking=True)
+    images_BCHW = rule.preprocessing.normalise(images_BCHW)
+    if rule.channels_last:
+        images_BCHW = images_BCHW.to(memory_format=torch.channels_last)
+    targets_BK = batch.targets_BK.to(accelerator.device, non_blocking=True)
+    with accelerator.autocast():
+        logits_BK = model(images_BCHW)
+    loss = rule.loss(logits_BK.float(), targets_BK)
+    accelerator.backward(loss * share)
+    state.sums.loss += float(loss.detach()) * len(targets_BK)
+    state.sums.agreement += _agreement(logits_BK.detach(), targets_BK, rule.task)
+
+
+def _agreement(logits_BK: Tensor, targets_BK: Tensor, task: Task) -> float:
+    """Return the sum over a batch of accuracy (one of many) or example F1 at 0.5."""
+    if not task.is_multi_label:
+        return float((logits_BK.argmax(1) == targets_BK.argmax(1)).sum())
+    is_counted_BK = ~targets_BK.isnan()
+    said_BK = (logits_BK >= 0) & is_counted_BK
+    true_BK = (targets_BK == 1) & is_counted_BK
+    total_B = said_BK.sum(1) + true_BK.sum(1)
+    return float((2 * (said_BK & true_BK).sum(1) / total_B.clamp(min=1)).sum())
+
+
+def _sync(
+    accelerator: Accelerator, model: nn.Module, is_last: bool
+) -> AbstractContextManager[object]:
+    return nullcontext() if is_last else accelerator.no_sync(model)
+
+
+def _close(batches: Iterator[Batch]) -> None:
+    # lets the loader's workers finish the epoch
+    next(batches, None)

@@ -1,0 +1,88 @@
+"""The phase: a stretch of epochs under one augmentation, freeze, rate and picture size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from finelens.config.schema import OptimizerConfig, PhaseConfig, Recipe
+from finelens.data.augment import Augmentation
+from finelens.data.preprocessing import Preprocessing
+from finelens.training.schedule import build_schedule
+
+PROBE_PHASE = "probe"
+"""The phase name under which the probe's figures are logged, at epoch 0."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase, ready to run.
+
+    Attributes:
+        name: Shown in logs and plots.
+        epochs: How many it lasts.
+        first_epoch: Epochs of all phases before it.
+        augmentation: From a decoded picture to what the network trains on.
+        freeze: ``none``, ``backbone`` or ``until:LAYER``.
+        freeze_statistics: Whether batch norms keep their running mean and variance.
+        lr: Learning rate of the head at factor 1.
+        backbone_lr: Learning rate of the backbone at factor 1.
+        rate_factor: From progress in epochs of the phase, in [0, epochs], to a factor.
+    """
+
+    name: str
+    epochs: int
+    first_epoch: int
+    augmentation: Augmentation
+    freeze: str
+    freeze_statistics: bool
+    lr: float
+    backbone_lr: float
+    rate_factor: Callable[[float], float]
+
+
+def build_phases(
+    recipe: Recipe, preprocessing: Preprocessing, size_of: Callable[[float], int]
+) -> list[Phase]:
+    """Return a recipe's phases in order.
+
+    Args:
+        recipe: Gives them.
+        preprocessing: What the network sees when scoring.
+        size_of: From a wanted side to one that the backbone takes, pixels.
+
+    Raises:
+        ConfigError: If a policy, a step or a setting of an augmentation is unknown.
+    """
+    phases: list[Phase] = []
+    for number, config in enumerate(recipe.phases, start=1):
+        first_epoch = sum(phase.epochs for phase in phases)
+        size = config.size or preprocessing.size
+        if config.size is None and config.scale != 1:
+            size = size_of(config.scale * preprocessing.size)
+        view = preprocessing.resized(size)
+        phases.append(_build_phase(config, number, first_epoch, recipe.optimizer, view))
+    return phases
+
+
+def _build_phase(
+    config: PhaseConfig,
+    number: int,
+    first_epoch: int,
+    optimizer: OptimizerConfig,
+    preprocessing: Preprocessing,
+) -> Phase:
+    lr = config.lr or optimizer.lr
+    # a phase that only says lr means it for the whole network, as the optimizer's lr does
+    backbone_lr = config.backbone_lr or (config.lr if config.lr else optimizer.backbone_lr) or lr
+    return Phase(
+        name=config.name or f"phase {number}",
+        epochs=config.epochs,
+        first_epoch=first_epoch,
+        augmentation=Augmentation(config.augment, preprocessing),
+        freeze=config.freeze,
+        freeze_statistics=config.freeze_statistics,
+        lr=lr,
+        backbone_lr=backbone_lr,
+        rate_factor=build_schedule(config.schedule, config.epochs),
+    )

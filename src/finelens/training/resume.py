@@ -1,0 +1,86 @@
+"""The checkpoint: everything needed to go on to the same weights, written so it survives a kill."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from finelens.errors import RunError
+
+_FORMAT = 1
+_LAST, _PREVIOUS = "last.pt", "previous.pt"
+
+
+class Checkpoints:
+    """Keeps the last two states of a training run in a folder.
+
+    A state is written to a temporary name, flushed to the disk and renamed, and the state
+    before it is kept: a kill at any moment leaves a whole one.
+    """
+
+    def __init__(self, folder: Path, *, minutes: float, is_writer: bool = True) -> None:
+        """Keep states in ``folder``, at least every ``minutes`` while training.
+
+        Args:
+            folder: Where states lie; must exist.
+            minutes: Longest time between two states.
+            is_writer: Whether this process writes; one process of several does.
+        """
+        self._folder = folder
+        self._seconds = minutes * 60
+        self._is_writer = is_writer
+        self._saved_at = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """Return whether the last state is old enough for the next."""
+        return time.monotonic() - self._saved_at >= self._seconds
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Write a state of tensors, numbers, strings, lists and dictionaries."""
+        self._saved_at = time.monotonic()
+        if not self._is_writer:
+            return
+        temporary = self._folder / f".{_LAST}.tmp"
+        with temporary.open("wb") as file:
+            torch.save({"format": _FORMAT, **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        last = self._folder / _LAST
+        if last.exists():
+            last.replace(self._folder / _PREVIOUS)
+        temporary.replace(last)
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the last whole state, or None when there is none yet.
+
+        Raises:
+            RunError: If states lie there and none can be read.
+        """
+        candidates = [self._folder / _LAST, self._folder / _PREVIOUS]
+        present = [path for path in candidates if path.is_file()]
+        for path in present:
+            state = _read(path)
+            if state is not None:
+                return state
+        if present:
+            raise RunError(
+                f"{present[0]} is corrupted or of another version of finelens; start a new run"
+            )
+        return None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    # a damaged zip shows as any of these, depending on where it is damaged
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError,
+            pickle.UnpicklingError, zipfile.BadZipFile):  # fmt: skip
+        return None
+    return state if isinstance(state, dict) and state.get("format") == _FORMAT else None

@@ -1,0 +1,153 @@
+"""The setting: what stays the same from the first picture of a run to the last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from accelerate import Accelerator
+
+from finelens.config.schema import Recipe
+from finelens.data.augment import Augmentation
+from finelens.data.dataset import PictureDataset
+from finelens.data.extent import median_shorter_side
+from finelens.data.loader import Loader, resolve_workers
+from finelens.data.manifest import Manifest
+from finelens.data.preprocessing import Preprocessing
+from finelens.errors import ModelError
+from finelens.evaluation.inference import score
+from finelens.evaluation.scores import Scores
+from finelens.models.backbone import Backbone
+from finelens.models.build import build_classifier, build_preprocessing
+from finelens.models.classifier import Classifier
+from finelens.progress import Progress
+from finelens.runs.directory import RunDirectory
+from finelens.task import Task
+from finelens.training.allocator import keep_freed_memory
+from finelens.training.device import build_accelerator
+
+_STEP = 32
+"""Most convolutional backbones halve the picture five times."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A run's fixed surroundings.
+
+    Attributes:
+        run: Where everything is written.
+        recipe: What was asked for.
+        manifest: All readable pictures, with their splits.
+        bad_files: Unreadable pictures that were left out, and why.
+        classifier: The network, freshly built on its device.
+        preprocessing: What the network sees when scoring.
+        accelerator: Device, precision and processes.
+        progress: Who watches.
+    """
+
+    run: RunDirectory
+    recipe: Recipe
+    manifest: Manifest
+    bad_files: Mapping[str, str]
+    classifier: Classifier
+    preprocessing: Preprocessing
+    accelerator: Accelerator
+    progress: Progress
+
+    def watched_by(self, progress: Progress) -> Setting:
+        """Return the same setting with another progress."""
+        return replace(self, progress=progress)
+
+    @property
+    def task(self) -> Task:
+        """Return the task."""
+        return self.manifest.task
+
+    def loader(self, split: str, *, augmentation: Augmentation | None = None) -> Loader:
+        """Return a loader of a split: shuffled under an augmentation, or as it is scored."""
+        part = self.manifest.of_split(split)
+        train = self.recipe.train
+        view = augmentation or Augmentation("none", self.preprocessing)
+        return Loader(
+            PictureDataset(part.paths, part.targets(), view),
+            batch_size=train.batch_size,
+            shuffle=augmentation is not None,
+            seed=self.recipe.seed,
+            num_workers=resolve_workers(train.num_workers, part.num_examples),
+        )
+
+    def score(self, split: str) -> Scores:
+        """Return the classifier's scores of a split, in fp32, with a progress bar."""
+        part = self.manifest.of_split(split)
+        with self.progress.stage(f"scoring {split}", part.num_examples) as advance:
+            return score(
+                self.classifier,
+                self.loader(split),
+                self.preprocessing,
+                device=self.accelerator.device,
+                channels_last=self.recipe.train.channels_last,
+                ids=part.ids,
+                paths=part.paths,
+                task=self.task,
+                progress=lambda num_pictures: advance(num_pictures, ""),
+            )
+
+
+def build_setting(
+    recipe: Recipe,
+    manifest: Manifest,
+    run: RunDirectory,
+    *,
+    bad_files: Mapping[str, str],
+    progress: Progress,
+) -> Setting:
+    """Return the setting of a run; nothing is written yet.
+
+    Raises:
+        ConfigError: If TensorBoard is asked for and not installed.
+        ModelError: If the backbone or its weights cannot be had.
+    """
+    keep_freed_memory()
+    accelerator = build_accelerator(recipe.train, run)
+    torch.manual_seed(recipe.seed)
+    size = recipe.input.size
+    classifier = build_classifier(
+        recipe.model,
+        manifest.task.num_classes,
+        size=size if isinstance(size, int) else None,
+        say=progress.say,
+    )
+    if size == "auto":
+        paths = manifest.of_split("train").paths
+        size = fitting_size(classifier.backbone, median_shorter_side(paths))
+    # what auto came to is written down with the run
+    recipe = recipe.model_copy(update={"input": recipe.input.model_copy(update={"size": size})})
+    memory_format = torch.channels_last if recipe.train.channels_last else torch.contiguous_format
+    classifier.to(device=accelerator.device).to(memory_format=memory_format)
+    return Setting(
+        run=run,
+        recipe=recipe,
+        manifest=manifest,
+        bad_files=bad_files,
+        classifier=classifier,
+        preprocessing=build_preprocessing(recipe.input, classifier.backbone.input_spec),
+        accelerator=accelerator,
+        progress=progress,
+    )
+
+
+def fitting_size(backbone: Backbone, wanted: float) -> int:
+    """Return a side near the wanted one that a backbone takes: a multiple of 32, not above its own.
+
+    Its own size where it takes no other.
+    """
+    own = backbone.input_spec.size
+    size = max(_STEP, round(wanted / _STEP) * _STEP)
+    if size >= own:
+        return own
+    try:
+        backbone.check_size(size)
+    except ModelError:
+        return own
+    return size

@@ -1,0 +1,62 @@
+"""The start: a head fitted to the frozen backbone's features, and what it already reaches."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from finelens.evaluation.scores import Scores
+from finelens.models.classifier import Classifier
+from finelens.training.features import extract_features, forget_features
+from finelens.training.probe import Probe, fit_probe
+from finelens.training.setting import Setting
+
+
+def start_from_probe(setting: Setting) -> Scores:
+    """Set the head to a convex probe of the frozen features; return its validation scores.
+
+    The first half of LP-FT (Kumar et al., "Fine-Tuning can Distort Pretrained Features and
+    Underperform Out-of-Distribution", ICLR 2022): fine-tuning then begins from a head that
+    fits, and leaves the features whole.
+    """
+    features_NF = _features(setting, "train")
+    val_features_MF = _features(setting, "val")
+    train, val = setting.manifest.of_split("train"), setting.manifest.of_split("val")
+    with setting.progress.stage("fitting the probe", 1) as advance:
+        probe = fit_probe(
+            features_NF, train.targets(), val_features_MF, val.targets(), task=setting.task
+        )
+        advance(1, "")
+    _set_head(setting.classifier, probe)
+    for split in ("train", "val"):
+        forget_features(setting.run.checkpoints / f"features-{split}.npy")
+    return Scores(
+        ids=tuple(val.ids),
+        paths=tuple(val.paths),
+        logits_NK=(val_features_MF @ probe.weight_KF.T + probe.bias_K).astype(np.float32),
+        targets_NK=val.targets(),
+        errors=(None,) * val.num_examples,
+        task=setting.task,
+    )
+
+
+def _features(setting: Setting, split: str) -> np.ndarray:
+    num_examples = setting.manifest.of_split(split).num_examples
+    with setting.progress.stage(f"features of {split}", num_examples) as advance:
+        return extract_features(
+            setting.classifier,
+            setting.loader(split),
+            setting.preprocessing,
+            num_examples=num_examples,
+            path=setting.run.checkpoints / f"features-{split}.npy",
+            accelerator=setting.accelerator,
+            channels_last=setting.recipe.train.channels_last,
+            advance=advance,
+        )
+
+
+def _set_head(classifier: Classifier, probe: Probe) -> None:
+    last = classifier.head_output
+    with torch.no_grad():
+        last.weight.copy_(torch.from_numpy(probe.weight_KF))
+        last.bias.copy_(torch.from_numpy(probe.bias_K))

@@ -1,0 +1,191 @@
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms.v2 import functional
+
+from finelens.data.augment import POLICIES, STEPS, Augmentation, sample_generator
+from finelens.data.preprocessing import Preprocessing
+from finelens.errors import ConfigError
+
+PREPROCESSING = Preprocessing(32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def smooth(height=60, width=80):
+    coarse = np.random.default_rng(0).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    return np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def difference(one, other):
+    return (one.int() - other.int()).abs().max().item()
+
+
+class Rigged:
+    """A generator whose every uniform draw lies at one place of its range."""
+
+    def __init__(self, place):
+        self.place = place
+
+    def random(self):
+        return 0.0
+
+    def uniform(self, low, high, size=None):
+        value = low + self.place * (high - low)
+        return value if size is None else np.full(size, value)
+
+    def permutation(self, count):
+        return np.arange(count)
+
+
+def test_draws_depend_on_seed_epoch_and_index_alone():
+    first = sample_generator(1, 2, 3).random(4)
+    assert np.array_equal(first, sample_generator(1, 2, 3).random(4))
+    keys = [(1, 2, 3), (0, 2, 3), (1, 3, 3), (1, 2, 4), (2, 1, 3), (3, 2, 1)]
+    assert len({tuple(sample_generator(*key).random(4)) for key in keys}) == len(keys)
+
+
+def test_draws_of_neighbouring_samples_are_unrelated():
+    draws = np.array([sample_generator(0, 0, index).random(2) for index in range(2000)])
+    assert abs(draws.mean() - 0.5) < 0.02
+    assert abs(np.corrcoef(draws[:-1, 0], draws[1:, 0])[0, 1]) < 0.08
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (60, 80), (32, 32)])
+def test_every_policy_gives_the_input_shape_for_every_picture(policy, shape):
+    augmentation = Augmentation(policy, PREPROCESSING)
+    for index in range(5):
+        view = augmentation(smooth(*shape), sample_generator(0, 0, index))
+        assert view.shape == augmentation.shape == (3, 32, 32)
+        assert view.dtype == torch.uint8
+
+
+def test_none_is_the_evaluation_view():
+    view = Augmentation("none", PREPROCESSING)(smooth(), sample_generator(0, 0, 0))
+    assert torch.equal(view, PREPROCESSING(smooth()))
+
+
+@pytest.mark.parametrize("policy", ["light", "standard"])
+def test_views_repeat_for_a_key_and_differ_between_keys(policy):
+    augmentation = Augmentation(policy, PREPROCESSING)
+    views = [augmentation(smooth(), sample_generator(0, 0, index)) for index in range(6)]
+    again = [augmentation(smooth(), sample_generator(0, 0, index)) for index in range(6)]
+    assert all(torch.equal(one, other) for one, other in zip(views, again, strict=True))
+    assert len({view.numpy().tobytes() for view in views}) == 6
+
+
+def test_no_global_random_state_is_read_or_changed():
+    steps = [{name: {}} for name in STEPS]
+    augmentation = Augmentation(steps, PREPROCESSING)
+    torch_state, numpy_state = torch.get_rng_state(), copy.deepcopy(np.random.get_state())  # noqa: NPY002
+    first = augmentation(smooth(), sample_generator(0, 0, 0))
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state[1])  # noqa: NPY002
+    torch.manual_seed(99)
+    assert torch.equal(augmentation(smooth(), sample_generator(0, 0, 0)), first)
+
+
+def test_picture_is_left_as_it_was():
+    image = smooth(32, 32)
+    before = image.copy()
+    preprocessing = Preprocessing(32, (0.5,) * 3, (0.5,) * 3, crop_fraction=1.0)
+    jitter = {"brightness": 0.5, "contrast": 0.5, "saturation": 0.5, "hue": 0.1}
+    augmentation = Augmentation([{"flip": {"p": 1}}, {"color_jitter": jitter}], preprocessing)
+    augmentation(image, sample_generator(0, 0, 0))
+    assert np.array_equal(image, before)
+
+
+def test_crop_of_the_whole_picture_is_its_resize():
+    steps = [{"random_resized_crop": {"scale": [1, 1], "ratio": [1, 1]}}]
+    view = Augmentation(steps, PREPROCESSING)(smooth(64, 64), sample_generator(0, 0, 0))
+    picture = torch.from_numpy(smooth(64, 64)).permute(2, 0, 1)
+    assert torch.equal(view, functional.resize(picture, [32, 32], antialias=True))
+
+
+def test_crops_have_the_asked_area_and_reach_all_places():
+    rows, columns = np.mgrid[0:200, 0:200]
+    image = np.stack([rows, columns, np.zeros_like(rows)], axis=2).astype(np.uint8)
+    steps = [{"random_resized_crop": {"scale": [0.2, 0.3], "ratio": [0.5, 2.0]}}]
+    augmentation = Augmentation(steps, PREPROCESSING)
+    views = [augmentation(image, sample_generator(0, 0, i)).int() for i in range(300)]
+    # the ends of a row and a column tell the box, up to half a step of the view
+    tall = np.array([(view[0, -1, 0] - view[0, 0, 0]).item() * 32 / 31 for view in views])
+    wide = np.array([(view[1, 0, -1] - view[1, 0, 0]).item() * 32 / 31 for view in views])
+    area = tall * wide / 200**2
+    assert area.min() > 0.18
+    assert area.max() < 0.32
+    assert (wide / tall).min() < 0.6
+    assert (wide / tall).max() > 1.7
+    assert min(view[0, 0, 0].item() for view in views) < 8
+    assert max(view[0, -1, 0].item() for view in views) > 191
+
+
+def test_flip_mirrors_with_its_probability():
+    plain = PREPROCESSING(smooth())
+    augmentation = Augmentation([{"flip": {"p": 0.3}}], PREPROCESSING)
+    views = [augmentation(smooth(), sample_generator(0, 0, index)) for index in range(300)]
+    mirrored = sum(torch.equal(view, plain.flip(2)) for view in views)
+    assert mirrored + sum(torch.equal(view, plain) for view in views) == 300
+    assert 60 < mirrored < 120
+
+
+@pytest.mark.parametrize("setting", ["brightness", "contrast", "saturation", "hue"])
+@pytest.mark.parametrize("place", [0.0, 0.3, 1.0])
+def test_each_colour_change_agrees_with_torchvision(setting, place):
+    adjust = getattr(functional, f"adjust_{setting}")
+    amount = (2 * place - 1) * 0.4
+    expected = adjust(PREPROCESSING(smooth()), amount if setting == "hue" else 1 + amount)
+    augmentation = Augmentation([{"color_jitter": {setting: 0.4}}], PREPROCESSING)
+    assert difference(augmentation(smooth(), Rigged(place)), expected) <= 1
+
+
+def test_colour_changes_compose_in_order_as_in_torchvision():
+    image = (smooth() // 3 + 80).astype(np.uint8)  # nothing is clipped
+    expected = PREPROCESSING(image)
+    for name in ("brightness", "contrast", "saturation"):
+        expected = getattr(functional, f"adjust_{name}")(expected, 1.2)
+    settings = {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2}
+    augmentation = Augmentation([{"color_jitter": settings}], PREPROCESSING)
+    assert difference(augmentation(image, Rigged(1.0)), expected) <= 3
+
+
+def test_rotation_agrees_with_torchvision_and_fills_with_the_mean_colour():
+    preprocessing = Preprocessing(32, (0.2, 0.4, 0.6), (1, 1, 1))
+    view = Augmentation([{"rotate": {"degrees": 45}}], preprocessing)(smooth(), Rigged(1.0))
+    assert view[:, 0, 0].tolist() == [51, 102, 153]
+    reference = functional.rotate(
+        preprocessing(smooth()), 45, interpolation=functional.InterpolationMode.BILINEAR
+    )
+    assert difference(view[:, 12:20, 12:20], reference[:, 12:20, 12:20]) <= 1
+
+
+def test_augmentation_can_be_sent_to_another_process():
+    augmentation = Augmentation("standard", PREPROCESSING)
+    sent = pickle.loads(pickle.dumps(augmentation))
+    view = augmentation(smooth(), sample_generator(0, 0, 0))
+    assert torch.equal(sent(smooth(), sample_generator(0, 0, 0)), view)
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ("standart", 'policy "standart" is unknown; did you mean "standard"'),
+        ([{"flop": {}}], 'step "flop" is unknown; did you mean "flip"'),
+        ([{"flip": {"q": 1}}], 'flip has no setting "q"; known are "p"'),
+        ([{"color_jitter": {"brightnes": 1}}], 'did you mean "brightness"'),
+        ([{"flip": {"p": 2}}], "flip.p: 2 does not fit: .*less than or equal to 1"),
+        ([{"flip": {"p": "often"}}], "flip.p: 'often' does not fit"),
+        ([{"random_resized_crop": {"scale": [0.8, 0.2]}}], "the first must not exceed the second"),
+        ([{"random_resized_crop": {"scale": [0.0, 0.2]}}], "greater than 0"),
+        ([{"random_resized_crop": {"ratio": 2}}], "random_resized_crop.ratio: 2 does not fit"),
+        ([{"flip": {}}, {"random_resized_crop": {}}], "must be the first step"),
+        ([{"flip": {}, "rotate": {}}], "must name one step"),
+        ([{}], "must name one step"),
+    ],
+)
+def test_policy_that_does_not_fit_is_named_when_it_is_built(steps, message):
+    with pytest.raises(ConfigError, match=message):
+        Augmentation(steps, PREPROCESSING)

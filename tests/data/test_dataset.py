@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from finelens.data.augment import Augmentation, sample_generator
+from finelens.data.dataset import PictureDataset, collate
+from finelens.data.images import read_image
+from finelens.data.preprocessing import Preprocessing
+from finelens.errors import DataError
+
+PREPROCESSING = Preprocessing(16, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+TARGETS = np.array([[1, 0], [0, np.nan], [1, 1]], dtype=np.float32)
+
+
+@pytest.fixture
+def paths(tmp_path):
+    files = [tmp_path / f"{n}.jpg" for n in range(3)]
+    for n in (0, 2):
+        noise = np.random.default_rng(n).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(files[n])
+    files[1].write_text("no picture")
+    return [str(file) for file in files]
+
+
+def test_sample_holds_the_evaluation_view_and_its_target_row(paths):
+    sample = PictureDataset(paths, TARGETS, PREPROCESSING)[(5, 2)]
+    assert torch.equal(sample.image_CHW, PREPROCESSING(read_image(paths[2])))
+    assert sample.target_K.tolist() == [1, 1]
+    assert (sample.index, sample.error) == (2, None)
+
+
+def test_augmented_sample_depends_on_seed_epoch_and_index(paths):
+    augmentation = Augmentation("standard", PREPROCESSING)
+    sample = PictureDataset(paths, TARGETS, augmentation, seed=3)[(5, 2)]
+    expected = augmentation(read_image(paths[2]), sample_generator(3, 5, 2))
+    assert torch.equal(sample.image_CHW, expected)
+    for seed, epoch in ((4, 5), (3, 6)):
+        other = PictureDataset(paths, TARGETS, augmentation, seed=seed)[(epoch, 2)]
+        assert not torch.equal(other.image_CHW, expected)
+
+
+@pytest.mark.parametrize("on_error", ["raise", "row"])
+def test_unreadable_picture_is_a_row_of_zeros_with_its_reason(paths, on_error):
+    sample = PictureDataset(paths, TARGETS, PREPROCESSING, on_error=on_error)[(0, 1)]
+    assert sample.image_CHW.shape == (3, 16, 16)
+    assert not sample.image_CHW.any()
+    assert sample.target_K[0] == 0
+    assert sample.target_K[1].isnan()
+    assert sample.error is not None
+    assert sample.error.startswith(f"{paths[1]}: not a picture")
+
+
+def test_collate_keeps_the_order_of_samples(paths):
+    dataset = PictureDataset(paths, TARGETS, PREPROCESSING)
+    batch = collate([dataset[(0, index)] for index in (2, 1, 0)])
+    assert batch.images_BCHW.shape == (3, 3, 16, 16)
+    assert batch.images_BCHW.dtype == torch.uint8
+    assert batch.indices_B.tolist() == [2, 1, 0]
+    assert batch.indices_B.dtype == torch.int64
+    np.testing.assert_array_equal(batch.targets_BK.numpy(), TARGETS[::-1])
+    assert [error is None for error in batch.errors] == [True, False, True]
+
+
+def test_changing_a_sample_does_not_change_the_dataset(paths):
+    dataset = PictureDataset(paths, TARGETS, PREPROCESSING)
+    dataset[(0, 0)].target_K[0] = 7
+    assert dataset[(0, 0)].target_K[0] == 1
+
+
+def test_paths_and_targets_must_be_as_many(paths):
+    with pytest.raises(DataError, match="2 paths do not fit 3 rows"):
+        PictureDataset(paths[:2], TARGETS, PREPROCESSING)

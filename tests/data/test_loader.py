@@ -1,0 +1,210 @@
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from finelens.data.augment import Augmentation
+from finelens.data.dataset import PictureDataset
+from finelens.data.loader import Loader, epoch_order, resolve_workers
+from finelens.data.preprocessing import Preprocessing
+from finelens.errors import DataError, RunError
+
+PREPROCESSING = Preprocessing(16, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    files = [str(folder / f"{n:02}.jpg") for n in range(11)]
+    for n, file in enumerate(files):
+        noise = np.random.default_rng(n).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(file)
+    return files
+
+
+def make_dataset(paths, **options):
+    targets = np.arange(2 * len(paths), dtype=np.float32).reshape(-1, 2)
+    augmentation = Augmentation("standard", PREPROCESSING)
+    return PictureDataset(paths, targets, augmentation, seed=7, **options)
+
+
+def make_loader(paths, *, shuffle=True, num_workers=0, **options):
+    dataset = make_dataset(paths, **options)
+    return Loader(dataset, batch_size=4, shuffle=shuffle, seed=7, num_workers=num_workers)
+
+
+def indices(batches):
+    return [batch.indices_B.tolist() for batch in batches]
+
+
+def assert_same(batches, others):
+    batches, others = list(batches), list(others)
+    assert indices(batches) == indices(others)
+    for one, other in zip(batches, others, strict=True):
+        assert torch.equal(one.images_BCHW, other.images_BCHW)
+        assert torch.equal(one.targets_BK, other.targets_BK)
+        assert one.errors == other.errors
+
+
+def test_an_epoch_gives_every_sample_once_and_keeps_the_small_last_batch(paths):
+    loader = make_loader(paths)
+    batches = list(loader.epoch(0))
+    assert len(batches) == len(loader) == 3
+    assert [len(batch.indices_B) for batch in batches] == [4, 4, 3]
+    assert sorted(sum(indices(batches), [])) == list(range(11))
+
+
+def test_unshuffled_epochs_keep_the_order_of_the_dataset(paths):
+    loader = make_loader(paths, shuffle=False)
+    assert sum(indices(loader), []) == list(range(11))
+    assert indices(loader.epoch(3)) == indices(loader)
+
+
+def test_order_depends_on_seed_and_epoch_alone():
+    order = epoch_order(50, 1, 2, shuffle=True)
+    assert np.array_equal(order, epoch_order(50, 1, 2, shuffle=True))
+    assert sorted(order) == list(range(50))
+    for other in (epoch_order(50, 2, 2, shuffle=True), epoch_order(50, 1, 3, shuffle=True)):
+        assert not np.array_equal(order, other)
+
+
+def test_two_workers_give_the_batches_of_none_over_several_epochs(paths):
+    alone, helped = make_loader(paths), make_loader(paths, num_workers=2)
+    for epoch in (0, 1, 4):
+        assert_same(alone.epoch(epoch), helped.epoch(epoch))
+    assert_same(alone.epoch(2, skip=1), helped.epoch(2, skip=1))
+
+
+def test_workers_stay_for_the_next_epoch(paths):
+    loader = make_loader(paths, num_workers=2)
+    list(loader.epoch(0))
+    workers = {worker.pid for worker in torch.multiprocessing.active_children()}
+    list(loader.epoch(1))
+    assert {worker.pid for worker in torch.multiprocessing.active_children()} == workers
+    assert len(workers) >= 2
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_an_epoch_left_in_the_middle_does_not_disturb_the_next(paths, num_workers):
+    loader = make_loader(paths, num_workers=num_workers)
+    next(loader.epoch(0))
+    assert_same(loader.epoch(1), make_loader(paths).epoch(1))
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_skipped_batches_leave_the_rest_of_the_epoch_as_it_is(paths, num_workers):
+    loader = make_loader(paths, num_workers=num_workers)
+    whole = list(make_loader(paths).epoch(5))
+    for skip in (0, 1, 2, 3, 9):
+        assert_same(loader.epoch(5, skip=skip), whole[skip:])
+
+
+def test_skipped_pictures_are_not_read(paths):
+    order = epoch_order(11, 7, 0, shuffle=True)
+    missing = [path if n not in order[:4] else "gone.jpg" for n, path in enumerate(paths)]
+    assert len(list(make_loader(missing).epoch(0, skip=1))) == 2
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_global_random_states_are_neither_read_nor_changed(paths, num_workers):
+    loader = make_loader(paths, num_workers=num_workers)
+    states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    first = list(loader.epoch(0))
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert np.array_equal(np.random.get_state()[1], states[1])  # noqa: NPY002
+    assert random.getstate() == states[2]
+    with torch.random.fork_rng():
+        torch.manual_seed(12345)
+        assert_same(loader.epoch(0), first)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_unreadable_picture_reaches_the_parent_as_one_line(paths, tmp_path, num_workers):
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no picture")
+    loader = make_loader([*paths[:5], str(bad)], num_workers=num_workers)
+    with pytest.raises(DataError) as caught:
+        list(loader.epoch(0))
+    assert str(caught.value).startswith(f"{bad}: not a picture")
+    assert str(caught.value).endswith("data.bad_files=skip")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_unreadable_picture_keeps_its_row_when_scoring(paths, tmp_path, num_workers):
+    bad = str(tmp_path / "missing.jpg")
+    files = [*paths[:2], bad, *paths[2:5]]
+    loader = make_loader(files, shuffle=False, num_workers=num_workers, on_error="row")
+    batches = list(loader)
+    assert sum(indices(batches), []) == list(range(6))
+    errors = [error for batch in batches for error in batch.errors]
+    assert errors == [
+        None,
+        None,
+        f"{bad}: cannot be opened: No such file or directory",
+        *[None] * 3,
+    ]
+    assert not batches[0].images_BCHW[2].any()
+
+
+def test_dead_worker_is_told_in_one_line(paths):
+    loader = make_loader(paths * 20, num_workers=1)
+    batches = loader.epoch(0)
+    next(batches)
+    [worker] = loader._batches._iterator._workers
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(RunError, match="a loader process died.*train.num_workers=0") as caught:
+        list(batches)
+    assert "\n" not in str(caught.value)
+
+
+def test_interrupt_ends_the_workers_without_their_tracebacks(paths):
+    script = textwrap.dedent(f"""
+        import time
+        import numpy as np
+        from finelens.data.dataset import PictureDataset
+        from finelens.data.loader import Loader
+        from finelens.data.preprocessing import Preprocessing
+
+        paths = {paths!r} * 200
+        view = Preprocessing(16, (0.5,) * 3, (0.5,) * 3)
+        dataset = PictureDataset(paths, np.zeros((len(paths), 2)), view)
+        loader = Loader(dataset, batch_size=4, shuffle=True, seed=0, num_workers=2)
+        try:
+            for batch in loader.epoch(0):
+                print("reading", flush=True)
+                time.sleep(0.05)
+        except KeyboardInterrupt:
+            print("stopped", flush=True)
+    """)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # its own process group, as a terminal gives it
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "reading\n"
+    time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    output, problems = process.communicate(timeout=30)
+    assert output.endswith("stopped\n")
+    assert "Traceback" not in problems
+    assert process.returncode == 0
+
+
+def test_workers_are_chosen_for_auto_and_obeyed_otherwise():
+    assert resolve_workers(3, 10) == 3
+    assert resolve_workers(0, 10**6) == 0
+    assert resolve_workers("auto", 100) == 0
+    num_cores = len(os.sched_getaffinity(0))
+    assert resolve_workers("auto", 10**6) == (0 if num_cores == 1 else min(num_cores, 8))

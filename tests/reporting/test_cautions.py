@@ -1,0 +1,56 @@
+import json
+
+from finelens.reporting.cautions import find_cautions
+from finelens.reporting.record import read_record
+
+
+def cautions_of(run, **settings):
+    return "\n".join(find_cautions(read_record(run, **settings)))
+
+
+def change(path, **values):
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_figures_of_validation_alone_are_said_to_be_too_good(make_run):
+    run = make_run()
+    assert "There are no test figures" in cautions_of(run, splits=["val"])
+    assert "There are no test figures" not in cautions_of(run)
+
+
+def test_fine_tuning_that_does_not_beat_the_probe_is_said(make_run):
+    metric = "mean_average_precision"
+    worse = make_run("a", summary={"best": {metric: {"value": 0.69, "epoch": 1}}})
+    assert "did not beat the probe on validation (69.0% against 70.0%)" in cautions_of(worse)
+    assert "did not beat" not in cautions_of(make_run("b"))
+
+
+def test_gap_between_validation_and_test_is_told_only_beyond_both_intervals(make_run):
+    run = make_run()
+    for split, value in (("val", 0.9), ("test", 0.7)):
+        change(
+            run.evaluation(split) / "metrics.json",
+            mean_average_precision=value,
+            intervals={"mean_average_precision": [value - 0.05, value + 0.05]},
+        )
+    assert "20.0 points below validation" in cautions_of(run)
+    change(
+        run.evaluation("test") / "metrics.json",
+        intervals={"mean_average_precision": [0.5, 0.88]},
+    )
+    assert "below validation" not in cautions_of(run)
+
+
+def test_few_pictures_and_few_positives_are_told(make_run):
+    told = cautions_of(make_run())
+    assert "Only 24 test pictures" in told
+    assert "dog (8)" in told
+
+
+def test_last_epoch_being_the_best_is_told(make_run):
+    assert "best after the last epoch (3)" in cautions_of(make_run())
+
+
+def test_unreadable_files_are_counted(make_run):
+    told = cautions_of(make_run(summary={"num_bad_files": 2, "bad_files": {"a": "x", "b": "y"}}))
+    assert "2 unreadable files left out" in told

@@ -1,0 +1,133 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from finelens.errors import RunError
+from finelens.training.averaging import WeightAverage
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.LazyLinear(2))
+
+
+@pytest.fixture
+def classifier():
+    module = network()
+    module(torch.rand(2, 3, 5, 5))
+    return module
+
+
+def train_a_little(classifier, seed):
+    generator = torch.Generator().manual_seed(seed)
+    classifier(torch.rand(4, 3, 5, 5, generator=generator))
+    with torch.no_grad():
+        for parameter in classifier.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator))
+
+
+def floating(classifier):
+    return {k: v.clone() for k, v in classifier.state_dict().items() if v.is_floating_point()}
+
+
+def averages(average):
+    return average.state_dict()["averages"]
+
+
+def test_averages_follow_the_formula_with_a_rising_decay(classifier):
+    average = WeightAverage(classifier, 0.3)
+    expected = {name: tensor.double() for name, tensor in floating(classifier).items()}
+    for n in range(1, 6):
+        train_a_little(classifier, n)
+        average.update(classifier)
+        decay = min(0.3, (1 + n) / (10 + n))
+        assert average.current_decay == decay
+        for name, tensor in floating(classifier).items():
+            expected[name] = decay * expected[name] + (1 - decay) * tensor.double()
+    assert average.num_updates == 5
+    assert averages(average).keys() == expected.keys()
+    for name, tensor in averages(average).items():
+        torch.testing.assert_close(tensor, expected[name].float())
+
+
+def test_running_statistics_are_averaged_and_counters_are_not(classifier):
+    names = averages(WeightAverage(classifier, 0.9))
+    assert "1.running_mean" in names
+    assert "1.num_batches_tracked" not in names
+
+
+def test_averages_of_bf16_weights_are_kept_in_float32(classifier):
+    classifier.bfloat16()
+    average = WeightAverage(classifier, 0.9)
+    train_a_little(classifier.float(), 0)
+    average.update(classifier.bfloat16())
+    assert {tensor.dtype for tensor in averages(average).values()} == {torch.float32}
+
+
+def test_applied_shows_the_averages_and_gives_the_weights_back_unchanged(classifier):
+    average = WeightAverage(classifier, 0.9)
+    start = floating(classifier)
+    train_a_little(classifier, 1)
+    own = copy.deepcopy(classifier.state_dict())
+    with average.applied(classifier):
+        assert all(torch.equal(v, start[k]) for k, v in floating(classifier).items())
+    assert all(torch.equal(v, own[k]) for k, v in classifier.state_dict().items())
+
+
+def test_weights_come_back_after_an_error(classifier):
+    average = WeightAverage(classifier, 0.9)
+    train_a_little(classifier, 1)
+    own = floating(classifier)
+    with pytest.raises(KeyboardInterrupt), average.applied(classifier):
+        raise KeyboardInterrupt
+    assert all(torch.equal(v, own[k]) for k, v in floating(classifier).items())
+
+
+def test_copy_to_keeps_the_averages_for_good(classifier):
+    average = WeightAverage(classifier, 0.9)
+    start = floating(classifier)
+    train_a_little(classifier, 1)
+    average.copy_to(classifier)
+    assert all(torch.equal(v, start[k]) for k, v in floating(classifier).items())
+
+
+def test_restart_forgets_all_updates(classifier):
+    average = WeightAverage(classifier, 0.9)
+    train_a_little(classifier, 1)
+    average.update(classifier)
+    average.restart(classifier)
+    assert average.num_updates == 0
+    assert all(torch.equal(averages(average)[k], v) for k, v in floating(classifier).items())
+
+
+def test_a_loaded_average_continues_bit_for_bit(classifier, tmp_path):
+    average = WeightAverage(classifier, 0.9)
+    train_a_little(classifier, 1)
+    average.update(classifier)
+    torch.save(average.state_dict(), tmp_path / "average.pt")
+    resumed = WeightAverage(classifier, 0.5)
+    resumed.load_state_dict(torch.load(tmp_path / "average.pt", weights_only=True))
+    train_a_little(classifier, 2)
+    average.update(classifier)
+    resumed.update(classifier)
+    assert (resumed.decay, resumed.num_updates) == (average.decay, average.num_updates)
+    for name, tensor in averages(average).items():
+        assert torch.equal(averages(resumed)[name], tensor)
+
+
+def test_a_loaded_state_is_not_changed_by_later_updates(classifier):
+    state = copy.deepcopy(WeightAverage(classifier, 0.9).state_dict())
+    kept = copy.deepcopy(state)
+    average = WeightAverage(classifier, 0.9)
+    average.load_state_dict(state)
+    train_a_little(classifier, 1)
+    average.update(classifier)
+    assert all(torch.equal(kept["averages"][k], v) for k, v in state["averages"].items())
+
+
+def test_averages_of_another_model_are_refused(classifier):
+    foreign = WeightAverage(nn.Linear(2, 2), 0.9).state_dict()
+    with pytest.raises(RunError, match="does not fit this classifier"):
+        WeightAverage(classifier, 0.9).load_state_dict(foreign)
