@@ -39,6 +39,10 @@ _HOMES = {
 __all__ = ["check", "compare", "demo", "evaluate", "load", "resume", "top", "train"]
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'finelens' has no attribute {name!r}")

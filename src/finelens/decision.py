@@ -60,12 +60,15 @@ class Decision:
 
         Raises:
             TypeError: If a key is foreign.
-            ValueError: If the temperature is not above 0 or a threshold is no number.
+            ValueError: If the temperature is not above 0 or a threshold is not in [0, 1].
         """
         thresholds = content.get("thresholds")
         if thresholds is not None:
             content = content | {"thresholds": tuple(float(value) for value in thresholds)}
         decision = cls(**content)
-        if not decision.temperature > 0:
-            raise ValueError(f"temperature {decision.temperature} is not above 0")
+        if not 0 < decision.temperature < float("inf"):
+            raise ValueError(f"temperature {decision.temperature} is not above 0 and finite")
+        for threshold in decision.thresholds or ():
+            if not 0 <= threshold <= 1:
+                raise ValueError(f"threshold {threshold} is not in [0, 1]")
         return decision

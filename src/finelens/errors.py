@@ -38,13 +38,15 @@ class RunError(FinelensError):
 def did_you_mean(value: str, choices: Iterable[str], *, most: int = 3) -> str:
     """Return a clause naming the choices nearest to a value, or all when they are few.
 
-    The clause begins with ``; `` so that it can end any message; it is empty when there is
-    nothing near to name.
+    Upper and lower case do not matter. The clause begins with ``; `` so that it can end any
+    message; it is empty when there is nothing near to name.
     """
-    known = list(choices)
-    near = difflib.get_close_matches(value, known, n=most, cutoff=0.6)
+    known = list(dict.fromkeys(choices))
+    folded = [name.casefold() for name in known]
+    near = difflib.get_close_matches(value.casefold(), dict.fromkeys(folded), n=most, cutoff=0.6)
     if near:
-        return f"; did you mean {_spoken(near, 'or')}?"
+        found = [known[n] for close in near for n, name in enumerate(folded) if name == close]
+        return f"; did you mean {_spoken(found[:most], 'or')}?"
     if known and len(known) <= 12:
         return f"; known are {_spoken(known, 'and')}"
     return ""

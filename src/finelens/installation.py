@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 from finelens.errors import FinelensError
 
 
@@ -12,8 +14,8 @@ def check_torch() -> None:
         FinelensError: If they were built for different releases of torch; it says the mend.
     """
     try:
-        pass
-    except (RuntimeError, AttributeError, OSError) as error:
+        importlib.import_module("torchvision")
+    except (ImportError, RuntimeError, AttributeError, OSError) as error:
         # "operator torchvision::nms does not exist", or a symbol of the other release
         reason = str(error).partition("\n")[0]
         raise FinelensError(

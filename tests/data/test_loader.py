@@ -1,10 +1,9 @@
 import os
 import random
 import signal
-import subprocess
-import sys
-import textwrap
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,8 +40,16 @@ def make_loader(paths, *, shuffle=True, num_workers=0, **options):
     return Loader(dataset, batch_size=4, shuffle=shuffle, seed=7, num_workers=num_workers)
 
 
+def flat(lists):
+    return [item for items in lists for item in items]
+
+
 def indices(batches):
     return [batch.indices_B.tolist() for batch in batches]
+
+
+def children():
+    return {process.pid for process in torch.multiprocessing.active_children()}
 
 
 def assert_same(batches, others):
@@ -59,12 +66,12 @@ def test_an_epoch_gives_every_sample_once_and_keeps_the_small_last_batch(paths):
     batches = list(loader.epoch(0))
     assert len(batches) == len(loader) == 3
     assert [len(batch.indices_B) for batch in batches] == [4, 4, 3]
-    assert sorted(sum(indices(batches), [])) == list(range(11))
+    assert sorted(flat(indices(batches))) == list(range(11))
 
 
 def test_unshuffled_epochs_keep_the_order_of_the_dataset(paths):
     loader = make_loader(paths, shuffle=False)
-    assert sum(indices(loader), []) == list(range(11))
+    assert flat(indices(loader)) == list(range(11))
     assert indices(loader.epoch(3)) == indices(loader)
 
 
@@ -84,12 +91,13 @@ def test_two_workers_give_the_batches_of_none_over_several_epochs(paths):
 
 
 def test_workers_stay_for_the_next_epoch(paths):
+    others = children()
     loader = make_loader(paths, num_workers=2)
     list(loader.epoch(0))
-    workers = {worker.pid for worker in torch.multiprocessing.active_children()}
+    workers = children() - others
     list(loader.epoch(1))
-    assert {worker.pid for worker in torch.multiprocessing.active_children()} == workers
-    assert len(workers) >= 2
+    assert children() - others == workers
+    assert len(workers) == 2
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -144,7 +152,7 @@ def test_unreadable_picture_keeps_its_row_when_scoring(paths, tmp_path, num_work
     files = [*paths[:2], bad, *paths[2:5]]
     loader = make_loader(files, shuffle=False, num_workers=num_workers, on_error="row")
     batches = list(loader)
-    assert sum(indices(batches), []) == list(range(6))
+    assert flat(indices(batches)) == list(range(6))
     errors = [error for batch in batches for error in batch.errors]
     assert errors == [
         None,
@@ -156,50 +164,58 @@ def test_unreadable_picture_keeps_its_row_when_scoring(paths, tmp_path, num_work
 
 
 def test_dead_worker_is_told_in_one_line(paths):
-    loader = make_loader(paths * 20, num_workers=1)
+    others = children()
+    loader = make_loader(paths * 2000, num_workers=1)
     batches = loader.epoch(0)
     next(batches)
-    [worker] = loader._batches._iterator._workers
-    os.kill(worker.pid, signal.SIGKILL)
-    with pytest.raises(RunError, match="a loader process died.*train.num_workers=0") as caught:
+    [worker] = children() - others
+    killing = threading.Timer(0.1, os.kill, (worker, signal.SIGKILL))
+    with pytest.raises(RunError, match=r"a loader process died.*num_workers=0") as caught:
+        killing.start()
         list(batches)
     assert "\n" not in str(caught.value)
+    assert worker not in children()
 
 
-def test_interrupt_ends_the_workers_without_their_tracebacks(paths):
-    script = textwrap.dedent(f"""
-        import time
-        import numpy as np
-        from finelens.data.dataset import PictureDataset
-        from finelens.data.loader import Loader
-        from finelens.data.preprocessing import Preprocessing
+def test_failed_epoch_ends_its_workers_and_the_next_starts_new_ones(paths, tmp_path):
+    others = children()
+    loader = make_loader([*paths[:4], str(tmp_path / "later.jpg")], num_workers=2)
+    with pytest.raises(DataError):
+        list(loader.epoch(0))
+    assert children() <= others
+    (tmp_path / "later.jpg").write_bytes(Path(paths[4]).read_bytes())
+    assert_same(loader.epoch(0), make_loader(paths[:5]).epoch(0))
+    loader.close()
+    assert children() <= others
 
-        paths = {paths!r} * 200
-        view = Preprocessing(16, (0.5,) * 3, (0.5,) * 3)
-        dataset = PictureDataset(paths, np.zeros((len(paths), 2)), view)
-        loader = Loader(dataset, batch_size=4, shuffle=True, seed=0, num_workers=2)
-        try:
-            for batch in loader.epoch(0):
-                print("reading", flush=True)
-                time.sleep(0.05)
-        except KeyboardInterrupt:
-            print("stopped", flush=True)
-    """)
-    process = subprocess.Popen(
-        [sys.executable, "-c", script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # its own process group, as a terminal gives it
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "reading\n"
-    time.sleep(0.2)
+
+def read_until_interrupted(paths, told):
+    """Run in a process group of its own, as a terminal gives one, writing both streams to a file."""
+    os.setsid()
+    os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT), 1)
+    os.dup2(1, 2)
+    loader = make_loader(paths * 2000, num_workers=2)
+    try:
+        for _ in loader.epoch(0):
+            os.write(1, b".")
+            time.sleep(0.05)
+    except KeyboardInterrupt:
+        loader.close()
+        os.write(1, b"stopped")
+
+
+def test_interrupt_ends_the_workers_without_their_tracebacks(paths, tmp_path):
+    told = tmp_path / "told"
+    context = torch.multiprocessing.get_context("fork")
+    process = context.Process(target=read_until_interrupted, args=(paths, told))
+    process.start()
+    started = time.monotonic()
+    while not (told.exists() and told.read_bytes()) and time.monotonic() < started + 30:
+        time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
-    output, problems = process.communicate(timeout=30)
-    assert output.endswith("stopped\n")
-    assert "Traceback" not in problems
-    assert process.returncode == 0
+    process.join(30)
+    assert process.exitcode == 0
+    assert told.read_bytes().strip(b".") == b"stopped"
 
 
 def test_workers_are_chosen_for_auto_and_obeyed_otherwise():

@@ -25,8 +25,14 @@ def test_stages_follow_the_forward_pass_and_hold_every_parameter_once(name, expe
 
 @pytest.mark.parametrize(
     "name",
-    ["efficientnet_b0", "xcit_nano_12_p16_224", "crossvit_tiny_240", "torchvision:densenet121"],
-)  # fmt: skip
+    [
+        "efficientnet_b0",
+        "xcit_nano_12_p16_224",
+        "crossvit_tiny_240",
+        "coat_lite_tiny",  # shares layers between blocks
+        "torchvision:densenet121",
+    ],
+)
 def test_any_architecture_has_several_stages_that_hold_every_parameter_once(name):
     backbone = create_backbone(name)
     assert len(stages(backbone)) >= 4

@@ -21,7 +21,7 @@ def pictures(tmp_path):
 
 
 def shown(path, class_name="dog"):
-    return Shown(path, path, class_name, 0.5, True, about=(class_name,))
+    return Shown(path, path, class_name, 0.5, True)
 
 
 def test_thumbnail_is_a_small_square_jpeg_of_the_middle(tmp_path):
@@ -43,16 +43,16 @@ def test_thumbnail_of_no_picture_is_none(tmp_path):
 
 def test_picture_in_several_lists_is_stored_once(pictures):
     gallery = Gallery()
-    first = gallery.add([shown(pictures[0]), shown(pictures[1])])
-    second = gallery.add([shown(pictures[1], "cat"), shown(pictures[0], "cat")])
+    first = gallery.add([shown(pictures[0]), shown(pictures[1])], budget_bytes=10**6)
+    second = gallery.add([shown(pictures[1], "cat"), shown(pictures[0], "cat")], budget_bytes=0)
     assert len(gallery.content()) == 2
     assert [row["picture"] for row in first + second] == [0, 1, 1, 0]
 
 
 def test_spent_budget_ends_the_list_where_it_stands(pictures):
     size = max(len(thumbnail(path)) for path in pictures)
-    gallery = Gallery(budget_bytes=3 * size)
-    rows = gallery.add([shown(path) for path in pictures])
+    gallery = Gallery()
+    rows = gallery.add([shown(path) for path in pictures], budget_bytes=3 * size)
     assert 3 <= len(rows) < len(pictures)
     assert sum(map(len, gallery.content())) <= 3 * size
 

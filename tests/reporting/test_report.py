@@ -9,6 +9,7 @@ from finelens.errors import RunError
 from finelens.reporting.report import write_report
 from finelens.task import TaskKind
 
+CLASSES = ("<u>ball</u>", "car & cat", "dog")
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
 
@@ -101,6 +102,7 @@ def test_headline_figures_are_those_of_the_evaluation(make_run):
     run = make_run()
     metrics = json.loads((run.evaluation("test") / "metrics.json").read_text())
     text = "".join(read(write_report(run)).text)
+    assert "Confusion" not in text  # which multi-label does not have
     assert f"{metrics['mean_average_precision']:.1%}" in text
     low, high = metrics["intervals"]["mean_average_precision"]
     assert f"95% interval {low:.1%} to {high:.1%}" in text
@@ -117,14 +119,13 @@ def test_first_split_asked_for_is_the_one_shown(make_run):
     assert all(one.startswith("test-") for one in ids)
 
 
-def test_confusion_is_shown_for_multi_class_alone(make_run):
+def test_confusion_counts_are_those_of_the_evaluation(make_run):
     run = make_run(kind=TaskKind.MULTI_CLASS)
     page = read(write_report(run))
     confusion = json.loads((run.evaluation("test") / "metrics.json").read_text())
     cells = [td for td in page.all("td") if "recognised as" in (td.get("title") or "")]
     told = [int(re.search(r": (\d+) \(", td["title"])[1]) for td in cells]
     assert told == [count for row in confusion["confusion_matrix"] for count in row]
-    assert "Confusion" not in "".join(read(write_report(make_run("other"))).text)
 
 
 def test_pictures_that_are_gone_show_as_blanks(make_run):
@@ -140,6 +141,21 @@ def test_pictures_that_are_gone_show_as_blanks(make_run):
         row | {"picture": 0} for row in before["top"]
     ]
     assert {row["picture"] for row in after["top"]} == {-1}
+
+
+def test_gallery_knows_what_the_model_recognises_and_what_it_misses(make_run):
+    run = make_run()
+    thresholds = json.loads((run.model / "decision.json").read_text())["thresholds"]
+    threshold = dict(zip(CLASSES, thresholds, strict=True))
+    gallery = gallery_of(write_report(run))
+    clear = [row for row in gallery["top"]
+             if abs(row["probability"] - threshold[row["class"]]) > 1e-4]  # fmt: skip
+    assert {row["decided"] for row in clear} == {True, False}
+    assert all(row["decided"] == (row["probability"] > threshold[row["class"]]) for row in clear)
+    assert gallery["wrong"]
+    assert gallery["missed"]
+    assert not any(row["label"] for row in gallery["wrong"])
+    assert all(row["label"] for row in gallery["missed"])
 
 
 def test_thresholds_draw_the_best_point_by_name(make_run):

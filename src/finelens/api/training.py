@@ -31,7 +31,7 @@ from finelens.runs.directory import (
 )
 from finelens.training.finish import finish
 from finelens.training.fit import Fit
-from finelens.training.interruption import Heedful, Interruption
+from finelens.training.interruption import Heedful, Interrupted, Interruption
 from finelens.training.setting import Setting, build_setting
 
 DEFAULT_RECIPE = "finetune"
@@ -135,14 +135,19 @@ def _run(
 
 
 def _train(setting: Setting) -> Path:
+    root = setting.run.root
     with Interruption() as interruption:
         heedful = setting.watched_by(Heedful(setting.progress, interruption))
-        state = Fit(heedful).run()
-        finish(heedful, state)
+        try:
+            finish(heedful, Fit(heedful).run())
+        except Interrupted as stopped:
+            raise Interrupted(
+                f"{stopped}; all is saved, go on with `finelens train --resume {root}`"
+            ) from None
     if setting.accelerator.is_main_process:
         write_report(setting.run)
     setting.accelerator.end_training()
-    return setting.run.root
+    return root
 
 
 def _read_manifest(recipe: Recipe, progress: Progress) -> tuple[Manifest, dict[str, str]]:

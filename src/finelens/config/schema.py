@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from finelens.task import TaskKind
 
+Channel = Annotated[float, Field(ge=0.0, le=1.0)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 AugmentStep = dict[str, dict[str, Any]]
@@ -20,9 +21,9 @@ AugmentStep = dict[str, dict[str, Any]]
 
 
 class Section(BaseModel):
-    """A part of a recipe: immutable, and closed to unknown keys."""
+    """A part of a recipe: immutable, closed to unknown keys, its numbers finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -67,7 +68,7 @@ class InputConfig(Section):
         description="side of the square input, pixels; auto: the pictures' median shorter side, "
         "to the nearest 32 pixels, at most the backbone's own",
     )
-    mean: tuple[float, float, float] | None = Field(
+    mean: tuple[Channel, Channel, Channel] | None = Field(
         default=None, description="per channel, of [0, 1]"
     )
     std: tuple[Positive, Positive, Positive] | None = Field(default=None, description="per channel")
@@ -119,7 +120,10 @@ class ModelConfig(Section):
     @model_validator(mode="after")
     def _probe_is_convex(self) -> Self:
         if self.probe and self.head.kind != "linear":
-            raise ValueError("probe: true needs head.kind: linear (a probe is convex)")
+            raise ValueError(
+                f"probe: true needs head.kind: linear (a probe is convex), not {self.head.kind}; "
+                "set model.probe=false"
+            )
         return self
 
 
@@ -196,7 +200,7 @@ class ScheduleConfig(Section):
     name: Literal["constant", "step", "multistep", "cosine", "polynomial"] = "constant"
     warmup_epochs: float = Field(default=0.0, ge=0.0, description="linear from 0, before the rest")
     step_epochs: int = Field(default=10, ge=1, description="of step")
-    milestones: tuple[int, ...] = Field(
+    milestones: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(), description="of multistep, in epochs of the phase"
     )
     gamma: Positive = Field(default=0.1, description="of step and multistep")
@@ -250,7 +254,7 @@ class PhaseConfig(Section):
 
     @model_validator(mode="after")
     def _freeze_is_known(self) -> Self:
-        if self.freeze not in {"none", "backbone"} and not self.freeze.startswith("until:"):
+        if not re.fullmatch("none|backbone|until:.+", self.freeze):
             raise ValueError(f'freeze: "{self.freeze}" must be none, backbone or until:LAYER')
         if self.schedule.warmup_epochs >= self.epochs and self.schedule.warmup_epochs > 0:
             raise ValueError("schedule.warmup_epochs must be shorter than the phase")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from finelens.data.augment import sample_generator
 from finelens.data.dataset import Batch, PictureDataset, SampleKey, collate
@@ -76,20 +78,37 @@ class Loader:
         self._keys.epoch, self._keys.skip = epoch, skip
         return self._checked(iter(self._batches))
 
+    def close(self) -> None:
+        """End the workers now; a later epoch starts new ones.
+
+        Without it they end with the loader, or ten seconds late if a traceback holds on to it.
+        """
+        workers, self._batches._iterator = self._batches._iterator, None
+        if isinstance(workers, _MultiProcessingDataLoaderIter):
+            # torch may tell of a worker's death here, and again
+            with contextlib.suppress(RuntimeError):
+                workers._shutdown_workers()
+
     def _checked(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         try:
             for batch in batches:
                 if self.dataset.on_error == "raise":
                     _raise_first(batch.errors)
                 yield batch
-        except RuntimeError as error:
-            if not str(error).startswith("DataLoader worker"):
+        except GeneratorExit:
+            raise  # an epoch left early: workers stay for the next
+        except (ConnectionError, EOFError, RuntimeError) as error:
+            self.close()
+            if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
                 raise
             reason = str(error).partition("\n")[0]
             raise RunError(
                 f"a loader process died, perhaps for want of memory ({reason}); "
                 "set train.num_workers=0 or a smaller train.batch_size"
             ) from error
+        except BaseException:
+            self.close()
+            raise
 
 
 class _EpochKeys(Sampler[list[SampleKey]]):

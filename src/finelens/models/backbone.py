@@ -21,7 +21,7 @@ MISFITS = (
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The pictures a backbone was trained on, or is best tested with.
+    """The pictures a backbone was trained on.
 
     Attributes:
         size: Side of the square input, pixels.

@@ -22,7 +22,6 @@ from torch import nn
 
 from finelens.errors import ModelError, did_you_mean
 from finelens.models.backbone import MISFITS, Backbone, InputSpec, one_line
-from finelens.models.stages import stages as stages
 
 TORCHVISION = "torchvision:"
 _NUM_IMAGENET_CLASSES = 1000
@@ -91,7 +90,7 @@ def _from_timm(
             options.setdefault("img_size", size or width)
     create = functools.partial(timm.create_model, name, pretrained=pretrained, num_classes=0)
     network = _construct(name, create, options, pretrained=pretrained)
-    found = resolve_data_config(pretrained_cfg=config, use_test_size=not is_fixed)
+    found = resolve_data_config(pretrained_cfg=config)
     built_for = options.get("img_size", found["input_size"][-1])
     spec = InputSpec(
         size=int(built_for[-1] if isinstance(built_for, list | tuple) else built_for),
@@ -173,8 +172,10 @@ def _construct(
         with _cache_alone_when_offline() if pretrained else nullcontext():
             return create(**options)
     except OSError as error:
+        # the hub's client goes on for several sentences
+        reason = one_line(error).partition(". ")[0]
         raise ModelError(
-            f'backbone "{name}": its ImageNet weights cannot be downloaded: {one_line(error)}\n'
+            f'backbone "{name}": its ImageNet weights cannot be downloaded: {reason}\n'
             "give a file with `--set model.weights=FILE`, or start from random weights "
             "with `--set model.pretrained=false`"
         ) from error

@@ -9,27 +9,31 @@ from torch import nn
 from finelens.models.backbone import Backbone
 
 
-def stages(backbone: Backbone) -> list[tuple[str, nn.Module]]:
-    """Return a backbone's stages from input to output, for rates that decay by depth.
+def stages(backbone: Backbone) -> list[tuple[str, nn.ParameterList]]:
+    """Return a backbone's stages from input to output, each with its parameters.
 
-    Every parameter is in exactly one of them. Stages are the network's children in the order
-    they were registered (timm and torchvision register in the order of the forward pass),
-    where the one container that holds nearly all blocks gives its own children instead.
-    Parameters that are vectors or belong to no child (a norm, a class token) join the stage
-    before them, or the first. A stage's name is the path of its first part.
+    Every parameter is in exactly one of them; one that several parts share is in the first.
+    Stages are the network's children in the order they were registered (timm and torchvision
+    register in the order of the forward pass), where the one container that holds nearly all
+    blocks gives its own children instead. Parts that have vectors only (a norm) and parameters
+    that belong to no child (a class token) join the stage before them, or the first. A stage's
+    name is the path of its first part.
     """
-    found: list[tuple[str, list[nn.Module]]] = []
-    leading: list[nn.Module] = []
+    found: list[tuple[str, nn.ParameterList]] = []
+    leading: list[nn.Parameter] = []
+    seen: set[nn.Parameter] = set()
     for path, part in _parts(backbone.network, ""):
-        is_small = isinstance(part, nn.ParameterList) or all(p.ndim <= 1 for p in part.parameters())
-        if not is_small:
-            found.append((path, [*leading, part]))
+        parameters = [parameter for parameter in part.parameters() if parameter not in seen]
+        seen.update(parameters)
+        is_own = not isinstance(part, nn.ParameterList) and any(p.ndim > 1 for p in parameters)
+        if is_own:
+            found.append((path, nn.ParameterList([*leading, *parameters])))
             leading = []
         elif found:
-            found[-1][1].append(part)
+            found[-1][1].extend(parameters)
         else:
-            leading.append(part)
-    return [(path, nn.ModuleList(parts)) for path, parts in found]
+            leading += parameters
+    return found
 
 
 def _parts(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:

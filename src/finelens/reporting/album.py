@@ -15,6 +15,8 @@ from finelens.reporting.record import RunRecord
 MOST_MISTAKES = 24
 MOST_MISTAKES_A_CLASS = 12
 MOST_FILES = 200
+MISTAKES_BYTES = 1_000_000
+TOP_BYTES = 5_000_000
 
 
 def album_context(record: RunRecord, evidence: Evidence) -> dict[str, Any]:
@@ -28,7 +30,11 @@ def album_context(record: RunRecord, evidence: Evidence) -> dict[str, Any]:
         for rows in (mistakes.filter(~pl.col("is_positive")), mistakes.filter("is_positive"))
     )
     top = list(_top(evidence))
-    rows = {"wrong": gallery.add(wrong), "missed": gallery.add(missed), "top": gallery.add(top)}
+    rows = {
+        "wrong": gallery.add(wrong, budget_bytes=MISTAKES_BYTES),
+        "missed": gallery.add(missed, budget_bytes=MISTAKES_BYTES),
+        "top": gallery.add(top, budget_bytes=TOP_BYTES),
+    }
     content = rows | {"pictures": gallery.content(), "most_mistakes": MOST_MISTAKES}
     files = _unreadable(record, evidence)
     return {
@@ -51,7 +57,6 @@ def _top(evidence: Evidence) -> Iterable[Shown]:
                 row["class"],
                 row["probability"],
                 row["is_positive"],
-                about=(row["class"],),
                 is_decided=(row["id"], row["class"]) in decided,
             )
             for row in of_class.iter_rows(named=True)

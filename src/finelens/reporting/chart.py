@@ -17,6 +17,7 @@ from typing import Any
 import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 INKS = {
@@ -103,7 +104,8 @@ def draw_chart(
         draw(figure.subplots())
         buffer = io.StringIO()
         nameless = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", transparent=True, metadata=nameless)
+        # Figure.savefig would lay out and draw everything twice
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=nameless)
     return Chart(title, _inline(buffer.getvalue(), description), description, tuple(legend), note)
 
 
@@ -131,6 +133,8 @@ _STYLE: Mapping[str, Any] = {
     "font.size": 8.5,
     "text.color": INKS["ink"],
     "text.parse_math": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
     "axes.edgecolor": INKS["grid"],
     "axes.labelcolor": INKS["muted"],
     "axes.labelsize": 8.5,

@@ -210,8 +210,9 @@ def _charts(
 
 def _best(table: pl.DataFrame, column: str) -> float | None:
     values = table[column].drop_nulls()
-    if len(values) < 2 or column.startswith("train_"):
-        return None  # the highest figure on training pictures is no merit
+    # the highest figure on training pictures is no merit
+    if values.n_unique() < 2 or column.startswith("train_"):
+        return None
     return values.min() if column in _FEWER_IS_BETTER else values.max()  # pyright: ignore
 
 

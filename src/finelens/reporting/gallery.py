@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image, ImageOps
@@ -15,7 +16,6 @@ from finelens.data.images import read_image
 from finelens.errors import DataError
 
 THUMBNAIL_SIZE_PX = 112
-BUDGET_BYTES = 6_000_000
 _JPEG_QUALITY = 68
 
 
@@ -29,7 +29,7 @@ class Shown:
         class_name: The class it is ranked for.
         probability: Of that class, in [0, 1].
         label: Whether the class is true of it; None is unknown.
-        about: The classes under which a reader looks for it.
+        about: For a mistake, the classes under which a reader looks for it.
         note: Words below a mistake, such as the classes that are true of it; else empty.
         is_decided: Whether the model says that the class is present.
     """
@@ -39,60 +39,51 @@ class Shown:
     class_name: str
     probability: float
     label: bool | None
-    about: tuple[str, ...]
+    about: tuple[str, ...] = ()
     note: str = ""
     is_decided: bool = True
 
 
-@dataclass
 class Gallery:
-    """Lists of pictures, and the thumbnails they share.
+    """Thumbnails that several lists of pictures share."""
 
-    Attributes:
-        budget_bytes: What all thumbnails together may take in the page.
-    """
+    def __init__(self) -> None:
+        self._place: dict[str, int] = {}
+        self._pictures: list[str] = []
 
-    budget_bytes: int = BUDGET_BYTES
-    _place: dict[str, int] = field(default_factory=dict)
-    _pictures: list[str] = field(default_factory=list)
-    _spent_bytes: int = 0
-
-    def add(self, shown: Sequence[Shown]) -> list[dict[str, Any]]:
+    def add(self, shown: Sequence[Shown], *, budget_bytes: int) -> list[dict[str, Any]]:
         """Return pictures as the page's script reads them, having stored their thumbnails.
 
-        An unreadable file keeps its row and shows as a blank. Where the budget ends, this row
-        and all later ones are left out: the list that comes back is then shorter.
+        An unreadable file keeps its row and shows as a blank.
+
+        Args:
+            shown: The list, in its order.
+            budget_bytes: What thumbnails that no earlier list has stored may take in the page.
+                Where it ends, so does the list that comes back.
         """
         missing = list(dict.fromkeys(one.path for one in shown if one.path not in self._place))
-        rows = []
         with ThreadPoolExecutor(max_workers=4) as threads:
             # a block at a time, so that a spent budget does not decode the rest
             for start in range(0, len(missing), 64):
                 block = missing[start : start + 64]
-                for path, picture in zip(block, threads.map(thumbnail, block), strict=True):
-                    self._store(path, picture)
-                if self._spent_bytes >= self.budget_bytes:
+                pictures = threads.map(thumbnail, block)
+                for path, picture in zip(block, pictures, strict=True):
+                    budget_bytes -= len(picture or "")
+                    if budget_bytes >= 0:
+                        self._store(path, picture)
+                if budget_bytes < 0:
                     break
-        for one in shown:
-            if one.path not in self._place:
-                break
-            rows.append(self._row(one))
-        return rows
+        known = itertools.takewhile(lambda one: one.path in self._place, shown)
+        return [self._row(one) for one in known]
 
     def content(self) -> list[str]:
         """Return the thumbnails as data URIs, in the order that rows' ``picture`` counts."""
         return self._pictures
 
     def _store(self, path: str, picture: str | None) -> None:
-        if picture is None:
-            self._place[path] = -1
-            return
-        if self._spent_bytes + len(picture) > self.budget_bytes:
-            self._spent_bytes = self.budget_bytes
-            return
-        self._spent_bytes += len(picture)
-        self._place[path] = len(self._pictures)
-        self._pictures.append(picture)
+        self._place[path] = -1 if picture is None else len(self._pictures)
+        if picture is not None:
+            self._pictures.append(picture)
 
     def _row(self, one: Shown) -> dict[str, Any]:
         return {

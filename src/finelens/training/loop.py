@@ -14,12 +14,10 @@ from torch import Tensor, nn
 from finelens.data.loader import Batch, Loader
 from finelens.data.preprocessing import Preprocessing
 from finelens.task import Task
+from finelens.training.losses import Loss
 from finelens.training.phases import Phase
 from finelens.training.randomness import seed_batch
 from finelens.training.state import TrainingState
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-
 
 @dataclass(frozen=True)
 class UpdateRule:
@@ -75,7 +73,7 @@ def train_epoch(
     while position.batch < len(loader):
         started = time.perf_counter()
         size = min(rule.accumulate, len(loader) - position.batch)
-        _set_rate(state, phase, len(loader))
+        _set_rate(state, phase, len(loader), size)
         num_pictures = 0
         for number in range(size):
             batch = next(batches)
@@ -111,9 +109,11 @@ def _advance(state: TrainingState, num_batches: int, num_pictures: int, seconds:
     state.sums.seconds += seconds
 
 
-def _set_rate(state: TrainingState, phase: Phase, num_batches: int) -> None:
+def _set_rate(state: TrainingState, phase: Phase, num_batches: int, size: int) -> None:
     assert state.optimizer is not None
-    factor = phase.rate_factor(state.position.epoch + state.position.batch / num_batches)
+    # the middle of the update: a warm-up's first update is not lost to a rate of 0
+    progress = state.position.epoch + (state.position.batch + size / 2) / num_batches
+    factor = phase.rate_factor(progress)
     for group in state.optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
 
@@ -137,10 +137,10 @@ def _backward(
     loss = rule.loss(logits_BK.float(), targets_BK)
     accelerator.backward(loss * share)
     state.sums.loss += float(loss.detach()) * len(targets_BK)
-    state.sums.agreement += _agreement(logits_BK.detach(), targets_BK, rule.task)
+    state.sums.agreement += batch_agreement(logits_BK.detach(), targets_BK, rule.task)
 
 
-def _agreement(logits_BK: Tensor, targets_BK: Tensor, task: Task) -> float:
+def batch_agreement(logits_BK: Tensor, targets_BK: Tensor, task: Task) -> float:
     """Return the sum over a batch of accuracy (one of many) or example F1 at 0.5."""
     if not task.is_multi_label:
         return float((logits_BK.argmax(1) == targets_BK.argmax(1)).sum())

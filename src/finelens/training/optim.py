@@ -10,8 +10,8 @@ from torch import nn
 
 from finelens.config.schema import OptimizerConfig
 from finelens.errors import ConfigError, ModelError
-from finelens.models.stages import stages
 from finelens.models.classifier import Classifier
+from finelens.models.stages import stages
 
 ParameterGroup = dict[str, Any]
 

@@ -33,9 +33,9 @@ CLASSES = (
 )
 SKINS = ((255, 219, 188), (224, 172, 125), (176, 117, 76), (104, 68, 46))
 SIZES_PX = ((96, 96), (112, 96), (128, 96), (120, 104), (96, 112))
-NUM_ACTORS = (0.08, 0.22, 0.35, 0.35)
+NUM_ACTORS = (0.02, 0.28, 0.4, 0.3)
 """How often a scene has none, one, two or three."""
-SIZE = (0.26, 0.46)
+SIZE = (0.32, 0.48)
 """A person's height over the picture's."""
 STATURES = {"car": 0.78, "cat": 0.9}
 """An actor's unit over a person's, where it is not 1."""

@@ -1,0 +1,25 @@
+"""A setting that trains in a second."""
+
+import pytest
+
+from finelens.config.load import load_recipe
+from finelens.data.sources.read import read_source
+from finelens.data.splits import complete_splits
+from finelens.progress import Silent
+from finelens.runs.directory import create_run
+from finelens.training.setting import build_setting
+
+
+@pytest.fixture
+def make_setting(tmp_path, table_data, tiny_settings):
+    """Return a function from settings (and data) to a setting in a new run folder."""
+
+    def make(*settings, data=table_data, run=tmp_path / "run"):
+        recipe = load_recipe("finetune", tiny_settings(*settings))
+        manifest = complete_splits(
+            read_source(data), val_fraction=0.2, test_fraction=0.2, seed=recipe.seed
+        )
+        directory = create_run(run)
+        return build_setting(recipe, manifest, directory, bad_files={}, progress=Silent())
+
+    return make

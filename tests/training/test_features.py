@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from finelens.training.features import extract_features, forget_features
+from finelens.training.interruption import Interrupted
+
+
+def extract(setting, advance=lambda _num, _note: None):
+    return extract_features(
+        setting.classifier,
+        setting.loader("train"),
+        setting.preprocessing,
+        num_examples=24,
+        path=setting.run.checkpoints / "features-train.npy",
+        accelerator=setting.accelerator,
+        channels_last=True,
+        advance=advance,
+    )
+
+
+def test_features_are_the_classifiers_own(make_setting):
+    setting = make_setting()
+    features_NF = extract(setting)
+    batch = next(iter(setting.loader("train")))
+    own_BF = setting.classifier.features(setting.preprocessing.normalise(batch.images_BCHW))
+    assert features_NF.shape == (24, setting.classifier.backbone.num_features)
+    np.testing.assert_allclose(features_NF[:8], own_BF.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_stopped_pass_goes_on_where_it_was(make_setting):
+    setting = make_setting()
+    done = []
+
+    def stop_after_two(num_pictures, _note):
+        done.append(num_pictures)
+        if len(done) == 2:
+            raise Interrupted("stopped")
+
+    with pytest.raises(Interrupted):
+        extract(setting, stop_after_two)
+    rest = []
+    features_NF = extract(setting, lambda num_pictures, _note: rest.append(num_pictures))
+    assert (sum(done), sum(rest)) == (16, 8)
+    forget_features(setting.run.checkpoints / "features-train.npy")
+    np.testing.assert_array_equal(features_NF, extract(setting))

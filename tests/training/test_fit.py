@@ -1,0 +1,109 @@
+import math
+
+import pytest
+import torch
+
+from finelens.errors import ConfigError, ModelError
+from finelens.runs.log import read_log
+from finelens.training.fit import Fit
+
+
+def values(setting, split, name):
+    rows = read_log(setting.run.metrics_log)
+    return [row["value"] for row in rows if (row["split"], row["name"]) == (split, name)]
+
+
+def test_every_epoch_logs_train_and_val_and_the_probe_comes_first(make_setting):
+    setting = make_setting()
+    state = Fit(setting).run()
+    assert len(values(setting, "train", "loss")) == 2
+    assert len(values(setting, "val", "mean_average_precision")) == 3
+    assert [row["epoch"] for row in read_log(setting.run.metrics_log) if row["phase"] == "probe"][
+        0
+    ] == 0
+    assert state.position.update == 2 * math.ceil(24 / 8)
+
+
+def test_the_probe_is_a_candidate_for_the_best(make_setting):
+    # a rate that ruins everything leaves the probe as the best
+    setting = make_setting("optimizer.lr=3.0", "train.ema_decay=null")
+    state = Fit(setting).run()
+    assert state.best.main.epoch == 0
+
+
+def test_without_a_probe_training_starts_at_epoch_one(make_setting):
+    setting = make_setting("model.probe=false")
+    state = Fit(setting).run()
+    assert state.best.main.epoch in {1, 2}
+    assert not [row for row in read_log(setting.run.metrics_log) if row["epoch"] == 0]
+
+
+def test_training_stops_when_the_target_is_reached(make_setting):
+    setting = make_setting("stop.target=0.01", "stop.metric=mean_average_precision")
+    state = Fit(setting).run()
+    assert state.stopped == "mean_average_precision reached 0.01"
+    assert len(values(setting, "train", "loss")) == 1
+
+
+def test_training_stops_when_patience_ends(make_setting):
+    setting = make_setting(
+        "stop.patience=2", "phases.0.epochs=9", "optimizer.lr=1.0e-9", "stop.metric=accuracy"
+    )
+    state = Fit(setting).run()
+    assert state.stopped == "accuracy not better for 2 epochs"
+    assert len(values(setting, "train", "loss")) == 3
+
+
+def test_a_frozen_backbone_stays_bit_identical(make_setting):
+    setting = make_setting(
+        "phases.0.freeze=backbone", "phases.1.freeze=backbone", "optimizer.weight_decay=0.1"
+    )
+    before = {k: v.clone() for k, v in setting.classifier.backbone.state_dict().items()}
+    head = setting.classifier.head_output.weight.detach().clone()
+    Fit(setting).run()
+    after = setting.classifier.backbone.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert not torch.equal(head, setting.classifier.head_output.weight)
+
+
+def test_accumulation_makes_one_update_of_several_batches(make_setting):
+    state = Fit(make_setting("train.accumulate=2")).run()
+    assert state.position.update == 2 * 2  # batches 2 + 1 in each of 2 epochs
+
+
+def test_accumulated_batches_equal_one_large_batch(make_setting, tmp_path):
+    common = ("model.backbone=test_vit", "input.size=160", "train.ema_decay=null",
+              "phases.0.augment=none", "phases.1.augment=none", "model.head.dropout=0.0",
+              "phases.0.scale=1.0", "phases.1.scale=1.0", "optimizer.name=sgd")  # fmt: skip
+    small = make_setting(*common, "train.batch_size=6", "train.accumulate=2", run=tmp_path / "a")
+    large = make_setting(*common, "train.batch_size=12", run=tmp_path / "b")
+    for setting in (small, large):
+        Fit(setting).run()
+    pairs = zip(small.classifier.parameters(), large.classifier.parameters(), strict=True)
+    for one, other in pairs:
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("train.best_by=[acuracy]", 'did you mean "accuracy"'),
+        ("stop.metric=f1", "stop.metric"),
+        ("phases.0.augment=standart", 'did you mean "standard"'),
+    ],
+)
+def test_a_wrong_name_is_found_before_training(make_setting, setting, message):
+    with pytest.raises(ConfigError, match=message):
+        Fit(make_setting(setting))
+
+
+def test_an_unknown_layer_is_found_before_training(make_setting):
+    with pytest.raises(ModelError, match="layer"):
+        Fit(make_setting("phases.1.freeze=until:layr2"))
+
+
+def test_tensorboard_events_are_written(make_setting):
+    pytest.importorskip("tensorboard")
+    setting = make_setting("train.tensorboard=true")
+    Fit(setting).run()
+    assert list(setting.run.tensorboard.rglob("events.out.tfevents.*"))

@@ -1,0 +1,149 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+import finelens
+from finelens.errors import RunError
+from finelens.training.resume import Checkpoints
+
+
+def test_last_state_returns(tmp_path):
+    checkpoints = Checkpoints(tmp_path, minutes=4)
+    checkpoints.save({"step": 1, "weight": torch.arange(3)})
+    checkpoints.save({"step": 2, "weight": torch.arange(3)})
+    state = checkpoints.load()
+    assert state is not None
+    assert state["step"] == 2
+
+
+def test_damaged_last_state_falls_back_to_the_previous(tmp_path):
+    checkpoints = Checkpoints(tmp_path, minutes=4)
+    checkpoints.save({"step": 1})
+    checkpoints.save({"step": 2})
+    whole = (tmp_path / "last.pt").read_bytes()
+    (tmp_path / "last.pt").write_bytes(whole[: len(whole) // 2])
+    state = checkpoints.load()
+    assert state is not None
+    assert state["step"] == 1
+
+
+def test_no_state_is_none(tmp_path):
+    assert Checkpoints(tmp_path, minutes=4).load() is None
+
+
+def test_only_damaged_states_are_an_error(tmp_path):
+    (tmp_path / "last.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(RunError, match="corrupted"):
+        Checkpoints(tmp_path, minutes=4).load()
+
+
+def test_a_pickle_is_refused_and_not_run(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "exploded"),)
+
+    torch.save({"format": 1, "bomb": Bomb()}, tmp_path / "last.pt")
+    with pytest.raises(RunError):
+        Checkpoints(tmp_path, minutes=4).load()
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_due_after_the_given_time(tmp_path):
+    checkpoints = Checkpoints(tmp_path, minutes=0.02 / 60)
+    checkpoints.save({})
+    assert not checkpoints.is_due
+    time.sleep(0.03)
+    assert checkpoints.is_due
+
+
+def measured(run):
+    """Return the log without its timings."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [row for row in rows if row["name"] != "samples_per_second"]
+
+
+def assert_same_result(run, other):
+    weights = "model/weights.safetensors"
+    assert (run / weights).read_bytes() == (other / weights).read_bytes()
+    assert measured(run) == measured(other)
+    decision = "model/decision.json"
+    assert (run / decision).read_text() == (other / decision).read_text()
+
+
+def start(run, data, settings):
+    command = [sys.executable, "-c", "from finelens.cli.main import main; main()", "train",
+               "finetune", "--data", str(data), "--run", str(run)]  # fmt: skip
+    for setting in settings:
+        command += ["--set", setting]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for_update(run, process, update):
+    """Wait until the last checkpoint is at least at a weight update, or the process ended."""
+    while process.poll() is None:
+        state = Checkpoints(run / "checkpoints", minutes=4).load()
+        if state is not None and state["position"]["update"] >= update:
+            return
+        time.sleep(0.02)
+
+
+HARD = ("model.head.dropout=0.3", "train.accumulate=2", "train.clip_norm=1.0",
+        "train.best_by=[mean_average_precision,loss]", "optimizer.name=adamw",
+        "train.checkpoint_minutes=1.0e-4", "phases.0.epochs=2", "phases.1.epochs=2")  # fmt: skip
+"""Dropout, averages, accumulation and a checkpoint after every update."""
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, table_data):
+    """Return a function from a setting of reseed_each_epoch to the run that nobody killed."""
+    made = {}
+
+    def train(reseed, settings):
+        if reseed not in made:
+            run = tmp_path_factory.mktemp("alone") / "run"
+            made[reseed] = finelens.train("finetune", table_data, settings=settings, run=run)
+        return made[reseed]
+
+    return train
+
+
+@pytest.mark.parametrize(("num_workers", "reseed"), [(0, "false"), (2, "false"), (2, "true")])
+def test_killed_and_resumed_run_ends_like_one_left_alone(
+    tmp_path, table_data, tiny_settings, alone, num_workers, reseed
+):
+    settings = tiny_settings(*HARD, f"train.reseed_each_epoch={reseed}")
+    run = tmp_path / "killed"
+    process = start(run, table_data, [*settings, f"train.num_workers={num_workers}"])
+    wait_for_update(run, process, 3)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (run / "model").exists(), "it was not killed in time"
+    finelens.resume(run)
+    # the same with 0 workers, whatever the killed run had
+    assert_same_result(run, alone(reseed, settings))
+
+
+def test_interrupted_run_saves_and_says_how_to_go_on(tmp_path, table_data, tiny_settings):
+    settings = tiny_settings("phases.0.epochs=40", "train.checkpoint_minutes=1.0e-4")
+    process = start(tmp_path / "run", table_data, settings)
+    wait_for_update(tmp_path / "run", process, 2)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"finelens train --resume {tmp_path / 'run'}" in output
+    assert "Traceback" not in output
+    before = Checkpoints(tmp_path / "run" / "checkpoints", minutes=4).load()
+    assert before is not None
+    assert before["position"]["update"] >= 2
+
+
+def test_resuming_a_complete_run_leaves_its_model(trained):
+    before = (trained / "model" / "weights.safetensors").stat().st_mtime_ns
+    assert finelens.resume(trained) == trained
+    assert (trained / "model" / "weights.safetensors").stat().st_mtime_ns == before
