@@ -190,7 +190,7 @@ def test_failed_epoch_ends_its_workers_and_the_next_starts_new_ones(paths, tmp_p
 
 
 def read_until_interrupted(paths, told):
-    """Run in a process group of its own, as a terminal gives one, writing both streams to a file."""
+    """Run in a process group of its own, as under a terminal, with all it says in a file."""
     os.setsid()
     os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT), 1)
     os.dup2(1, 2)

@@ -87,7 +87,7 @@ def test_the_width_is_that_of_the_features_where_a_layer_follows_the_pooling():
     assert backbone.num_features != network.num_features
 
 
-def test_the_input_is_timms_own_test_input():
+def test_the_input_is_timms_own():
     spec = create_backbone("resnet18.a1_in1k").input_spec
     assert (spec.size, spec.crop_fraction, spec.interpolation) == (224, 0.95, "bicubic")
     assert spec.mean == (0.485, 0.456, 0.406)

@@ -125,6 +125,8 @@ def _run(
     directory = RunDirectory(root)
     setting = build_setting(recipe, manifest, directory, bad_files=bad_files, progress=progress)
     Fit(setting)
+    for line in setting.described():
+        progress.say(line)
     # all that a recipe can be wrong about has been found: from here on the folder exists
     create_run(root)
     environment = describe_environment(manifest, bad_files, device=setting.accelerator.device)
@@ -190,10 +192,10 @@ def _without_bad_files(
     if not bad_files:
         return manifest, {}
     if policy == "error":
-        reason = next(iter(bad_files.values()))
+        path, reason = next(iter(bad_files.items()))
         others = f" (and {len(bad_files) - 1} other files)" if len(bad_files) > 1 else ""
         raise DataError(
-            f"{reason}{others};\nmend or remove it, or leave such files out with "
+            f"{path}: {reason}{others};\nmend or remove it, or leave such files out with "
             "--set data.bad_files=skip"
         )
     progress.say(f"left out {len(bad_files)} unreadable files; the report names them")

@@ -100,7 +100,7 @@ def compare(
     if len(runs) < 2:
         raise ConfigError("compare needs two runs or more, such as `finelens compare RUN RUN`")
     comparison = finelens.compare(runs, split=split, out=out)
-    print_table(comparison.table)
+    print_table(comparison.headline)
     for warning in comparison.warnings:
         CONSOLE.print(f"note: {warning}", markup=False, soft_wrap=True)
     CONSOLE.print(f"written to {out}; open {out / 'comparison.html'}", markup=False)

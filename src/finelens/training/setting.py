@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -63,6 +63,19 @@ class Setting:
     def task(self) -> Task:
         """Return the task."""
         return self.manifest.task
+
+    def described(self) -> Iterator[str]:
+        """Return lines that say what was chosen: data, network, training."""
+        counts = ", ".join(f"{count} {split}" for split, count in self.manifest.splits.items())
+        yield f"data: {counts}; {self.task.num_classes} classes, {self.task.kind}"
+        precision = "fp32" if self.accelerator.mixed_precision == "no" else "bf16"
+        yield (
+            f"model: {self.recipe.model.backbone} at {self.preprocessing.size} pixels, "
+            f"{self.classifier.num_parameters / 1e6:.1f} M parameters, "
+            f"on {self.accelerator.device} in {precision}"
+        )
+        start = "probe, then " if self.recipe.model.probe else ""
+        yield f"training: {start}{self.recipe.num_epochs} epochs; recorded in {self.run.root}"
 
     def loader(self, split: str, *, augmentation: Augmentation | None = None) -> Loader:
         """Return a loader of a split: shuffled under an augmentation, or as it is scored."""

@@ -145,7 +145,7 @@ def _photographed(generator: np.random.Generator, image: Image.Image) -> NDArray
     """Return a picture with the exposure, the blur and the noise of a small camera."""
     if generator.random() < 0.3:
         image = image.filter(ImageFilter.GaussianBlur(generator.uniform(0.3, 0.7)))
-    exposure = generator.uniform(0.75, 1.1)
-    noise = generator.standard_normal((image.height, image.width, 3), dtype=np.float32)
-    pixels = np.asarray(image) * exposure + noise * generator.uniform(1.0, 7.0)
-    return np.clip(pixels, 0, 255).astype(np.uint8)
+    pixels = generator.standard_normal((image.height, image.width, 3), dtype=np.float32)
+    pixels *= generator.uniform(1.0, 7.0)
+    pixels += np.asarray(image, dtype=np.float32) * np.float32(generator.uniform(0.75, 1.1))
+    return np.clip(pixels, 0, 255, out=pixels).astype(np.uint8)

@@ -1,0 +1,152 @@
+import csv
+import json
+import shutil
+
+import polars as pl
+import pytest
+
+
+@pytest.fixture
+def pictures(table_data):
+    return sorted(table_data.parent.glob("*.png"))[:3]
+
+
+def test_predict_prints_a_line_a_picture(finelens_command, trained, pictures):
+    code, output, _ = finelens_command("predict", trained, *pictures)
+    assert code == 0
+    assert all(str(picture) in output for picture in pictures)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_predict_writes_one_row_for_every_input_errors_included(
+    finelens_command, trained, pictures, tmp_path, suffix
+):
+    (tmp_path / "broken.jpg").write_text("no picture")
+    inputs = [pictures[0], tmp_path / "broken.jpg", tmp_path / "none.png", pictures[1]]
+    out = tmp_path / f"scores{suffix}"
+    code, output, _ = finelens_command("predict", trained, *inputs, "--out", out)
+    assert code == 0
+    assert "4 rows, 2 of them unreadable" in output
+    if suffix == ".csv":
+        rows = list(csv.DictReader(out.open()))
+        assert float(rows[0]["probability.red"]) >= 0
+    elif suffix == ".jsonl":
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+        assert set(rows[0]["probabilities"]) == {"blue", "green", "red"}
+    else:
+        rows = pl.read_parquet(out).to_dicts()
+    assert [row["path"] for row in rows] == [str(path) for path in inputs]
+    assert [bool(row["error"]) for row in rows] == [False, True, True, False]
+
+
+def test_predict_refuses_an_unknown_kind_of_table_before_it_works(
+    finelens_command, trained, pictures, tmp_path
+):
+    code, _, errors = finelens_command("predict", trained, *pictures, "--out", tmp_path / "a.xls")
+    assert code == 1
+    assert ".csv" in errors
+
+
+def test_evaluate_scores_a_split_and_updates_the_report(finelens_command, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    code, output, _ = finelens_command("evaluate", run, "--split", "train")
+    assert code == 0
+    assert "train (24 pictures): mean AP" in output
+    assert (run / "evaluation" / "train" / "metrics.json").is_file()
+    assert "train" in (run / "report.html").read_text()
+
+
+def test_evaluating_again_gives_the_same_figures(finelens_command, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    assert finelens_command("evaluate", run, "--split", "test")[0] == 0
+    metrics = "evaluation/test/metrics.json"
+    assert (run / metrics).read_text() == (trained / metrics).read_text()
+
+
+def test_evaluate_takes_other_pictures(finelens_command, trained, folder_data, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    code, output, _ = finelens_command("evaluate", run, "--data", folder_data)
+    assert code == 0
+    assert "test (60 pictures)" in output
+
+
+def test_evaluate_refuses_classes_the_model_does_not_know(
+    finelens_command, trained, folder_data, tmp_path
+):
+    shutil.copytree(folder_data / "red", tmp_path / "data" / "mauve")
+    shutil.copytree(folder_data / "red", tmp_path / "data" / "red")
+    code, _, errors = finelens_command("evaluate", trained, "--data", tmp_path / "data")
+    assert code == 1
+    assert "mauve" in errors
+
+
+def test_an_unknown_split_gets_the_nearest(finelens_command, trained):
+    code, _, errors = finelens_command("evaluate", trained, "--split", "tets")
+    assert code == 1
+    assert 'did you mean "test"' in errors
+
+
+def test_top_lists_the_best_ranked_pictures_of_a_class(finelens_command, trained, tmp_path):
+    out = tmp_path / "top.csv"
+    code, _, _ = finelens_command("top", trained, "--class", "red", "-n", 5, "--out", out)
+    assert code == 0
+    table = pl.read_csv(out)
+    assert table["class"].unique().to_list() == ["red"]
+    assert table["rank"].to_list() == [1, 2, 3, 4, 5]
+    assert table["probability"].is_sorted(descending=True)
+    assert finelens_command("top", trained, "--class", "red")[0] == 0
+
+
+def test_top_of_an_unknown_class(finelens_command, trained):
+    code, _, errors = finelens_command("top", trained, "--class", "rde")
+    assert code == 1
+    assert '"red"' in errors
+
+
+def test_compare_writes_one_table_of_runs(finelens_command, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "other")
+    out = tmp_path / "comparison"
+    code, output, _ = finelens_command("compare", trained, tmp_path / "other", "--out", out)
+    assert code == 0
+    assert str(out) in output
+    table = pl.read_csv(out / "comparison.csv")
+    assert table["run"].to_list() == ["trained", "other"]
+    assert {"parameters", "training_minutes", "training_pictures_per_second"} <= set(table.columns)
+    assert {"train_loss", "val_mean_average_precision"} & set(table.columns)
+    assert (out / "comparison.html").is_file()
+
+
+def test_compare_needs_two_runs(finelens_command, trained):
+    assert finelens_command("compare", trained)[0] == 1
+
+
+def spoil_weights(run):
+    (run / "model" / "weights.safetensors").write_bytes(b"garbage")
+
+
+def spoil_classes(run):
+    (run / "model" / "classes.json").write_text("{")
+
+
+def spoil_decision(run):
+    (run / "model" / "decision.json").unlink()
+
+
+def remove_model(run):
+    shutil.rmtree(run / "model")
+
+
+@pytest.mark.parametrize("spoil", [spoil_weights, spoil_classes, spoil_decision, remove_model])
+def test_a_spoiled_model_is_one_clear_error(
+    finelens_command, trained, pictures, tmp_path, spoil
+):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    spoil(run)
+    code, _, errors = finelens_command("predict", run, *pictures)
+    assert code == 1
+    assert errors.startswith("error: ")
+    assert errors.count("\n") <= 2

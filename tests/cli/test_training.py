@@ -1,0 +1,140 @@
+import json
+import shutil
+
+import pytest
+
+
+def train(command, data, run, tiny_settings, *more):
+    arguments = [part for setting in tiny_settings(*more) for part in ("--set", setting)]
+    return command("train", "--data", data, "--run", run, *arguments)
+
+
+def test_train_writes_a_whole_run_and_says_what_to_type_next(
+    finelens_command, folder_data, tmp_path, tiny_settings
+):
+    run = tmp_path / "run"
+    code, output, errors = train(finelens_command, folder_data, run, tiny_settings)
+    assert (code, errors) == (0, "")
+    assert "recipe: finetune (the default" in output
+    assert "data: 42 train, 9 val, 9 test; 3 classes, multi-class" in output
+    assert f"next: finelens predict {run}" in output.splitlines()[-1]
+    names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+    assert names >= {
+        "recipe.yaml", "environment.json", "metrics.jsonl", "summary.json", "report.html",
+        "model/weights.safetensors", "model/model.json", "model/classes.json",
+        "model/preprocessing.json", "model/decision.json",
+        "evaluation/val/scores.parquet", "evaluation/val/metrics.json",
+        "evaluation/val/top50.parquet", "evaluation/test/metrics.json",
+    }  # fmt: skip
+
+
+def test_an_existing_run_is_not_touched(finelens_command, folder_data, tmp_path, tiny_settings):
+    (tmp_path / "mine.txt").write_text("precious")
+    code, _, errors = train(finelens_command, folder_data, tmp_path, tiny_settings)
+    assert code == 1
+    assert "exists already" in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("optimizer.learning_rate=1", "optimizer.learning_rate is unknown"),
+        ("model.backbone=resnet81", "did you mean"),
+        ("model.weights=none.safetensors", "none.safetensors"),
+        ("phases.0.augment=heavy", "augment"),
+        ("phases.0.freeze=until:nowhere", "nowhere"),
+        ("loss.name=bce", "multi-class"),
+        ("input.frames=30", "clips"),
+        ("train.best_by=[f1]", "best_by"),
+        ("data.classes=[red, blue]", "green"),
+        ("phases.7.epochs=1", "its entries are 0, 1"),
+    ],
+)
+def test_a_wrong_setting_leaves_no_run_behind(
+    finelens_command, folder_data, tmp_path, tiny_settings, setting, message
+):
+    run = tmp_path / "run"
+    code, _, errors = train(finelens_command, folder_data, run, tiny_settings, setting)
+    assert code == 1
+    assert errors.startswith("error: ")
+    assert message in errors
+    assert errors.count("\n") <= 2
+    assert not run.exists()
+
+
+def empty(folder):
+    folder.mkdir()
+    return "no picture"
+
+
+def one_class(folder):
+    shutil.copytree(folder.parent / "pictures" / "red", folder / "red")
+    return "one class"
+
+
+def class_without_training_pictures(folder):
+    shutil.copytree(folder.parent / "pictures", folder / "train")
+    shutil.copytree(folder.parent / "pictures", folder / "val")
+    shutil.rmtree(folder / "train" / "red")
+    return 'class "red" has no training picture'
+
+
+def unreadable(folder):
+    shutil.copytree(folder.parent / "pictures", folder)
+    (folder / "red" / "07.jpg").write_bytes(b"\xff\xd8\xff\xe0 not really")
+    return "07.jpg"
+
+
+def missing(_folder):
+    return "does not exist"
+
+
+@pytest.mark.parametrize(
+    "spoil", [empty, one_class, class_without_training_pictures, unreadable, missing]
+)
+def test_wrong_data_is_one_clear_error(
+    finelens_command, folder_data, tmp_path, tiny_settings, spoil
+):
+    shutil.copytree(folder_data, tmp_path / "pictures")
+    message = spoil(tmp_path / "data")
+    run = tmp_path / "run"
+    code, _, errors = train(finelens_command, tmp_path / "data", run, tiny_settings)
+    assert code == 1
+    assert message in errors
+    assert errors.count("\n") <= 2
+    assert not run.exists()
+
+
+def test_bad_files_are_left_out_on_request_and_counted(
+    finelens_command, folder_data, tmp_path, tiny_settings
+):
+    shutil.copytree(folder_data, tmp_path / "data")
+    (tmp_path / "data" / "red" / "07.jpg").write_text("no picture")
+    run = tmp_path / "run"
+    code, output, _ = train(
+        finelens_command, tmp_path / "data", run, tiny_settings, "data.bad_files=skip"
+    )
+    assert code == 0
+    assert "left out 1 unreadable file" in output
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["num_bad_files"] == 1
+    assert "07.jpg" in (run / "report.html").read_text()
+
+
+def test_resume_takes_nothing_beside_the_run(finelens_command, tmp_path):
+    code, _, errors = finelens_command("train", "--resume", tmp_path, "--data", tmp_path)
+    assert code == 1
+    assert "give it alone" in errors
+
+
+def test_resume_of_a_folder_that_is_no_run(finelens_command, tmp_path):
+    code, _, errors = finelens_command("train", "--resume", tmp_path)
+    assert code == 1
+    assert "not a run folder" in errors
+
+
+def test_train_without_data_says_how_to_give_it(finelens_command, tmp_path):
+    code, _, errors = finelens_command("train", "--run", tmp_path / "run")
+    assert code == 1
+    assert "--data" in errors
