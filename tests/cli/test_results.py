@@ -140,9 +140,7 @@ def remove_model(run):
 
 
 @pytest.mark.parametrize("spoil", [spoil_weights, spoil_classes, spoil_decision, remove_model])
-def test_a_spoiled_model_is_one_clear_error(
-    finelens_command, trained, pictures, tmp_path, spoil
-):
+def test_a_spoiled_model_is_one_clear_error(finelens_command, trained, pictures, tmp_path, spoil):
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     spoil(run)

@@ -24,7 +24,7 @@ def paths(tmp_path):
 
 
 def test_sample_holds_the_evaluation_view_and_its_target_row(paths):
-    sample = PictureDataset(paths, TARGETS, PREPROCESSING)[(5, 2)]
+    sample = PictureDataset(paths, TARGETS, PREPROCESSING)[(0, 5, 2)]
     assert torch.equal(sample.image_CHW, PREPROCESSING(read_image(paths[2])))
     assert sample.target_K.tolist() == [1, 1]
     assert (sample.index, sample.error) == (2, None)
@@ -32,17 +32,17 @@ def test_sample_holds_the_evaluation_view_and_its_target_row(paths):
 
 def test_augmented_sample_depends_on_seed_epoch_and_index(paths):
     augmentation = Augmentation("standard", PREPROCESSING)
-    sample = PictureDataset(paths, TARGETS, augmentation, seed=3)[(5, 2)]
+    sample = PictureDataset(paths, TARGETS, augmentation)[(3, 5, 2)]
     expected = augmentation(read_image(paths[2]), sample_generator(3, 5, 2))
     assert torch.equal(sample.image_CHW, expected)
     for seed, epoch in ((4, 5), (3, 6)):
-        other = PictureDataset(paths, TARGETS, augmentation, seed=seed)[(epoch, 2)]
+        other = PictureDataset(paths, TARGETS, augmentation)[(seed, epoch, 2)]
         assert not torch.equal(other.image_CHW, expected)
 
 
 @pytest.mark.parametrize("on_error", ["raise", "row"])
 def test_unreadable_picture_is_a_row_of_zeros_with_its_reason(paths, on_error):
-    sample = PictureDataset(paths, TARGETS, PREPROCESSING, on_error=on_error)[(0, 1)]
+    sample = PictureDataset(paths, TARGETS, PREPROCESSING, on_error=on_error)[(0, 0, 1)]
     assert sample.image_CHW.shape == (3, 16, 16)
     assert not sample.image_CHW.any()
     assert sample.target_K[0] == 0
@@ -53,7 +53,7 @@ def test_unreadable_picture_is_a_row_of_zeros_with_its_reason(paths, on_error):
 
 def test_collate_keeps_the_order_of_samples(paths):
     dataset = PictureDataset(paths, TARGETS, PREPROCESSING)
-    batch = collate([dataset[(0, index)] for index in (2, 1, 0)])
+    batch = collate([dataset[(0, 0, index)] for index in (2, 1, 0)])
     assert batch.images_BCHW.shape == (3, 3, 16, 16)
     assert batch.images_BCHW.dtype == torch.uint8
     assert batch.indices_B.tolist() == [2, 1, 0]
@@ -64,10 +64,20 @@ def test_collate_keeps_the_order_of_samples(paths):
 
 def test_changing_a_sample_does_not_change_the_dataset(paths):
     dataset = PictureDataset(paths, TARGETS, PREPROCESSING)
-    dataset[(0, 0)].target_K[0] = 7
-    assert dataset[(0, 0)].target_K[0] == 1
+    dataset[(0, 0, 0)].target_K[0] = 7
+    assert dataset[(0, 0, 0)].target_K[0] == 1
 
 
 def test_paths_and_targets_must_be_as_many(paths):
     with pytest.raises(DataError, match="2 paths do not fit 3 rows"):
         PictureDataset(paths[:2], TARGETS, PREPROCESSING)
+
+
+def test_reading_a_sample_leaves_the_number_of_threads_as_it_was(paths):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        PictureDataset(paths, TARGETS, PREPROCESSING)[(0, 0, 0)]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

@@ -32,12 +32,12 @@ def paths(tmp_path_factory):
 def make_dataset(paths, **options):
     targets = np.arange(2 * len(paths), dtype=np.float32).reshape(-1, 2)
     augmentation = Augmentation("standard", PREPROCESSING)
-    return PictureDataset(paths, targets, augmentation, seed=7, **options)
+    return PictureDataset(paths, targets, augmentation, **options)
 
 
-def make_loader(paths, *, shuffle=True, num_workers=0, **options):
+def make_loader(paths, *, shuffle=True, num_workers=0, seed=7, **options):
     dataset = make_dataset(paths, **options)
-    return Loader(dataset, batch_size=4, shuffle=shuffle, seed=7, num_workers=num_workers)
+    return Loader(dataset, batch_size=4, shuffle=shuffle, seed=seed, num_workers=num_workers)
 
 
 def flat(lists):
@@ -81,6 +81,12 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert sorted(order) == list(range(50))
     for other in (epoch_order(50, 2, 2, shuffle=True), epoch_order(50, 1, 3, shuffle=True)):
         assert not np.array_equal(order, other)
+
+
+def test_seed_changes_the_views_of_an_unshuffled_epoch_too(paths):
+    one, other = (next(iter(make_loader(paths, shuffle=False, seed=seed))) for seed in (1, 2))
+    assert one.indices_B.tolist() == other.indices_B.tolist()
+    assert not torch.equal(one.images_BCHW, other.images_BCHW)
 
 
 def test_two_workers_give_the_batches_of_none_over_several_epochs(paths):
@@ -175,6 +181,16 @@ def test_dead_worker_is_told_in_one_line(paths):
         list(batches)
     assert "\n" not in str(caught.value)
     assert worker not in children()
+
+
+def test_workers_leave_interrupts_to_the_parent(paths):
+    others = children()
+    loader = make_loader(paths * 4, num_workers=2)
+    batches = loader.epoch(0)
+    first = next(batches)
+    for worker in children() - others:
+        os.kill(worker, signal.SIGINT)
+    assert_same([first, *batches], make_loader(paths * 4).epoch(0))
 
 
 def test_failed_epoch_ends_its_workers_and_the_next_starts_new_ones(paths, tmp_path):

@@ -18,9 +18,8 @@ def test_every_epoch_logs_train_and_val_and_the_probe_comes_first(make_setting):
     state = Fit(setting).run()
     assert len(values(setting, "train", "loss")) == 2
     assert len(values(setting, "val", "mean_average_precision")) == 3
-    assert [row["epoch"] for row in read_log(setting.run.metrics_log) if row["phase"] == "probe"][
-        0
-    ] == 0
+    rows = read_log(setting.run.metrics_log)
+    assert (rows[0]["epoch"], rows[0]["phase"]) == (0, "probe")
     assert state.position.update == 2 * math.ceil(24 / 8)
 
 

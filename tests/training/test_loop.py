@@ -24,7 +24,10 @@ def test_agreement_of_many_is_example_f1_without_ignored_classes():
 
 def test_rate_follows_the_schedule_within_an_epoch(make_setting):
     setting = make_setting(
-        "phases.0.schedule={name: cosine}", "optimizer.lr=0.001", "phases.1.lr=0.5"
+        "phases.0.schedule={name: cosine}",
+        "optimizer.lr=0.001",
+        "phases.1.lr=0.5",
+        "phases.1.schedule={name: constant}",
     )
     Fit(setting).run()
     rows = read_log(setting.run.metrics_log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from finelens.data.manifest import Manifest, build_manifest
 from finelens.data.sources.read import read_source
 from finelens.data.splits import check_trainable, complete_splits
 from finelens.data.verify import find_unreadable
-from finelens.errors import ConfigError, DataError, RunError
+from finelens.errors import ConfigError, DataError
 from finelens.progress import Progress, Silent
 from finelens.reporting.report import write_report
 from finelens.runs.directory import (
@@ -86,8 +87,6 @@ def resume(run: str | Path, *, progress: Progress | None = None) -> Path:
         progress.say(f"run {directory.root} is complete already")
         return directory.root
     recipe = parse_recipe(read_yaml(directory.recipe), origin=str(directory.recipe))
-    if not directory.manifest.is_file() or not directory.environment.is_file():
-        raise RunError(f"run {directory.root} was killed before it began; delete it and train anew")
     environment = read_json(directory.environment)
     manifest = build_manifest(
         pl.read_parquet(directory.manifest),
@@ -128,12 +127,20 @@ def _run(
     for line in setting.described():
         progress.say(line)
     # all that a recipe can be wrong about has been found: from here on the folder exists
-    create_run(root)
-    environment = describe_environment(manifest, bad_files, device=setting.accelerator.device)
-    write_json_atomic(directory.environment, environment)
-    manifest.table.write_parquet(directory.manifest)
-    write_text_atomic(directory.recipe, dump_recipe(setting.recipe))
+    if setting.accelerator.is_main_process:
+        _begin(setting)
+    setting.accelerator.wait_for_everyone()
     return _train(setting)
+
+
+def _begin(setting: Setting) -> None:
+    """Make the run's folder with what resuming needs; the recipe is last: it makes it a run."""
+    run = create_run(setting.run.root)
+    device = setting.accelerator.device
+    environment = describe_environment(setting.manifest, setting.bad_files, device=device)
+    write_json_atomic(run.environment, environment)
+    setting.manifest.table.write_parquet(run.manifest)
+    write_text_atomic(run.recipe, dump_recipe(setting.recipe))
 
 
 def _train(setting: Setting) -> Path:
@@ -148,6 +155,7 @@ def _train(setting: Setting) -> Path:
             ) from None
     if setting.accelerator.is_main_process:
         write_report(setting.run)
+    setting.accelerator.wait_for_everyone()
     setting.accelerator.end_training()
     return root
 
@@ -209,5 +217,7 @@ def _with_path(recipe: Recipe, path: Path) -> Recipe:
 
 
 def _default_run(recipe_name: str) -> Path:
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("several processes train one run: name its folder with --run")
     stamp = time.strftime("%Y%m%d-%H%M%S")
     return Path("runs") / f"{stamp}-{Path(recipe_name).stem}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,8 @@ from rich.text import Text
 
 from finelens.progress import Advance
 
-CONSOLE = Console(highlight=False)
+# of several training processes one speaks
+CONSOLE = Console(highlight=False, quiet=os.environ.get("RANK", "0") != "0")
 ERRORS = Console(stderr=True, highlight=False)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,8 +20,8 @@ from finelens.errors import DataError
 
 View = Preprocessing | Augmentation
 """What makes a model's input of a picture."""
-SampleKey = tuple[int, int]
-"""(epoch, index): all that a sample depends on besides its dataset."""
+SampleKey = tuple[int, int, int]
+"""(seed, epoch, index): all that a sample depends on besides its dataset."""
 OnError = Literal["raise", "row"]
 
 
@@ -57,7 +58,6 @@ class PictureDataset(Dataset[Sample]):
         paths: N files.
         targets_NK: Target rows, values 1, 0 or NaN.
         view: A preprocessing for its evaluation view, or an augmentation.
-        seed: Of the augmentation, 0 or more.
         on_error: What a loader does with an unreadable picture: ``raise`` its DataError, or
             give it its ``row`` with the error in it.
 
@@ -71,7 +71,6 @@ class PictureDataset(Dataset[Sample]):
         targets_NK: NDArray[np.float32],
         view: View,
         *,
-        seed: int = 0,
         on_error: OnError = "raise",
     ) -> None:
         if len(paths) != len(targets_NK):
@@ -79,33 +78,47 @@ class PictureDataset(Dataset[Sample]):
         self.paths = list(paths)
         self.targets_NK = np.asarray(targets_NK, dtype=np.float32)
         self.view = view if isinstance(view, Augmentation) else Augmentation("none", view)
-        self.seed = seed
         self.on_error: OnError = on_error
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, key: SampleKey) -> Sample:
-        """Return the sample of (epoch, index); an unreadable picture never raises here.
+        """Return the sample of (seed, epoch, index); an unreadable picture never raises here.
 
         A loader process would wrap the error in its traceback: it travels as text instead.
         """
-        epoch, index = key
+        seed, epoch, index = key
         target_K = torch.tensor(self.targets_NK[index])
         try:
             image_HWC = read_image(self.paths[index])
         except DataError as error:
             nothing_CHW = torch.zeros(self.view.shape, dtype=torch.uint8)
             return Sample(nothing_CHW, target_K, index, str(error))
-        image_CHW = self.view(image_HWC, sample_generator(self.seed, epoch, index))
+        with _one_thread():
+            image_CHW = self.view(image_HWC, sample_generator(seed, epoch, index))
         return Sample(image_CHW, target_K, index, error=None)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Return samples of one dataset as one batch."""
+    with _one_thread():
+        images_BCHW = torch.stack([sample.image_CHW for sample in samples])
     return Batch(
-        torch.stack([sample.image_CHW for sample in samples]),
+        images_BCHW,
         torch.stack([sample.target_K for sample in samples]),
         torch.tensor([sample.index for sample in samples]),
         tuple(sample.error for sample in samples),
     )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    # a picture is too small to share out: on a busy machine, threads that wait for each other
+    # take twenty times as long
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(num_threads)

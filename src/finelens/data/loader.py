@@ -35,8 +35,10 @@ class Loader:
         dataset: Gives the samples; its ``on_error`` is obeyed.
         batch_size: B, 1 or more.
         shuffle: Whether an epoch has its own order, or all keep the dataset's.
-        seed: Of the orders, 0 or more.
+        seed: Of the orders and the augmentation, 0 or more.
         num_workers: Processes that read; 0 reads in this one.
+        shard: Which training process of how many this is; each takes its part of every batch,
+            or the batch's first sample where there is none for it.
     """
 
     def __init__(
@@ -47,9 +49,10 @@ class Loader:
         shuffle: bool,
         seed: int,
         num_workers: int = 0,
+        shard: tuple[int, int] = (0, 1),
     ) -> None:
         self.dataset = dataset
-        self._keys = _EpochKeys(len(dataset), batch_size, shuffle, seed)
+        self._keys = _EpochKeys(len(dataset), batch_size, shuffle, seed, shard)
         self._batches = DataLoader(
             dataset,
             batch_sampler=self._keys,  # pyright: ignore[reportArgumentType]  # keys, not ints
@@ -63,6 +66,10 @@ class Loader:
     def __len__(self) -> int:
         """Return the batches of a whole epoch."""
         return len(self._keys)
+
+    def batch_sizes(self, number: int) -> tuple[int, int]:
+        """Return how many samples of an epoch's batch are this shard's, and of all shards."""
+        return self._keys.batch_sizes(number)
 
     def __iter__(self) -> Iterator[Batch]:
         """Return epoch 0."""
@@ -97,7 +104,7 @@ class Loader:
                 yield batch
         except GeneratorExit:
             raise  # an epoch left early: workers stay for the next
-        except (ConnectionError, EOFError, RuntimeError) as error:
+        except (ConnectionError, EOFError, FileNotFoundError, RuntimeError) as error:
             self.close()
             if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
                 raise
@@ -114,8 +121,11 @@ class Loader:
 class _EpochKeys(Sampler[list[SampleKey]]):
     """The keys of each batch, drawn here in the parent: workers hold no state."""
 
-    def __init__(self, num_examples: int, batch_size: int, shuffle: bool, seed: int) -> None:
+    def __init__(
+        self, num_examples: int, batch_size: int, shuffle: bool, seed: int, shard: tuple[int, int]
+    ) -> None:
         self._num_examples = num_examples
+        self._shard = shard
         self._batch_size = batch_size
         self._shuffle = shuffle
         self._seed = seed
@@ -125,13 +135,20 @@ class _EpochKeys(Sampler[list[SampleKey]]):
     def __len__(self) -> int:
         return math.ceil(self._num_examples / self._batch_size)
 
+    def batch_sizes(self, number: int) -> tuple[int, int]:
+        size = min(self._batch_size, self._num_examples - number * self._batch_size)
+        first, step = self._shard
+        return len(range(first, size, step)), size
+
     def __iter__(self) -> Iterator[list[SampleKey]]:
         order = epoch_order(self._num_examples, self._seed, self.epoch, shuffle=self._shuffle)
         # bound now: the epoch may move on before the first batch is taken
-        epoch, size = self.epoch, self._batch_size
+        seed, epoch, size = self._seed, self.epoch, self._batch_size
+        first, step = self._shard
         starts = range(self.skip * size, self._num_examples, size)
+        batches = (order[start : start + size].tolist() for start in starts)
         return (
-            [(epoch, index) for index in order[start : start + size].tolist()] for start in starts
+            [(seed, epoch, index) for index in batch[first::step] or batch[:1]] for batch in batches
         )
 
 

@@ -25,8 +25,11 @@ def build_accelerator(train: TrainConfig, run: RunDirectory) -> Accelerator:
         )
     # a second run in one process may want another precision than the first
     AcceleratorState._reset_state()
-    device = PartialState().device or torch.device("cpu")
+    # without the flag accelerate takes several processes on a CPU for one each
+    is_cpu = not torch.accelerator.is_available()
+    device = PartialState(cpu=is_cpu).device or torch.device("cpu")
     accelerator = Accelerator(
+        cpu=is_cpu,
         mixed_precision=resolve_precision(train.precision, device),
         log_with="tensorboard" if train.tensorboard else None,
         project_dir=run.tensorboard,

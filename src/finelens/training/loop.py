@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -18,6 +18,7 @@ from finelens.training.losses import Loss
 from finelens.training.phases import Phase
 from finelens.training.randomness import seed_batch
 from finelens.training.state import TrainingState
+
 
 @dataclass(frozen=True)
 class UpdateRule:
@@ -67,7 +68,6 @@ def train_epoch(
         DataError: If a picture cannot be read any more.
     """
     position = state.position
-    assert state.optimizer is not None
     epoch = phase.first_epoch + position.epoch
     batches = loader.epoch(epoch, skip=position.batch)
     while position.batch < len(loader):
@@ -75,23 +75,21 @@ def train_epoch(
         size = min(rule.accumulate, len(loader) - position.batch)
         _set_rate(state, phase, len(loader), size)
         num_pictures = 0
-        for number in range(size):
-            batch = next(batches)
+        for number in range(position.batch, position.batch + size):
             if rule.seed is not None:
-                seed_batch(rule.seed, epoch, position.batch + number)
-            is_last = number == size - 1
-            with _sync(accelerator, model, is_last):
-                _backward(state, batch, rule, model, accelerator, share=1 / size)
-            num_pictures += len(batch.indices_B)
-        if rule.clip_norm is not None:
-            accelerator.clip_grad_norm_(model.parameters(), rule.clip_norm)
-        state.optimizer.step()
-        state.optimizer.zero_grad(set_to_none=True)
-        if state.average:
-            state.average.update(state.classifier)
+                seed_batch(rule.seed, epoch, number, process=accelerator.process_index)
+            num_own, num_all = loader.batch_sizes(number)
+            # processes average their gradients, so each counts for the pictures it has
+            share = num_own / num_all * accelerator.num_processes / size
+            with _sync(accelerator, model, is_last=number == position.batch + size - 1):
+                sums = _backward(next(batches), rule, model, accelerator, share=share)
+            _add(state, sums * (num_own > 0), accelerator)
+            num_pictures += num_all
+        _update(state, rule, model, accelerator)
         _advance(state, size, num_pictures, time.perf_counter() - started)
         after_update(num_pictures)
-    _close(batches)
+    # lets the loader's workers finish the epoch
+    next(batches, None)
 
 
 def learning_rate(state: TrainingState) -> float:
@@ -119,14 +117,9 @@ def _set_rate(state: TrainingState, phase: Phase, num_batches: int, size: int) -
 
 
 def _backward(
-    state: TrainingState,
-    batch: Batch,
-    rule: UpdateRule,
-    model: nn.Module,
-    accelerator: Accelerator,
-    *,
-    share: float,
-) -> None:
+    batch: Batch, rule: UpdateRule, model: nn.Module, accelerator: Accelerator, *, share: float
+) -> Tensor:
+    """Add a batch's gradients; return the sums over its pictures of loss and agreement, (2,)."""
     images_BCHW = batch.images_BCHW.to(accelerator.device, non_blocking=True)
     images_BCHW = rule.preprocessing.normalise(images_BCHW)
     if rule.channels_last:
@@ -136,27 +129,42 @@ def _backward(
         logits_BK = model(images_BCHW)
     loss = rule.loss(logits_BK.float(), targets_BK)
     accelerator.backward(loss * share)
-    state.sums.loss += float(loss.detach()) * len(targets_BK)
-    state.sums.agreement += batch_agreement(logits_BK.detach(), targets_BK, rule.task)
+    agreement = batch_agreement(logits_BK.detach(), targets_BK, rule.task)
+    return torch.stack([loss.detach() * len(targets_BK), agreement])
 
 
-def batch_agreement(logits_BK: Tensor, targets_BK: Tensor, task: Task) -> float:
+def _add(state: TrainingState, sums: Tensor, accelerator: Accelerator) -> None:
+    if accelerator.num_processes > 1:
+        sums = torch.as_tensor(accelerator.reduce(sums, "sum"))
+    loss, agreement = sums.tolist()
+    state.sums.loss += loss
+    state.sums.agreement += agreement
+
+
+def _update(
+    state: TrainingState, rule: UpdateRule, model: nn.Module, accelerator: Accelerator
+) -> None:
+    assert state.optimizer is not None
+    if rule.clip_norm is not None:
+        accelerator.clip_grad_norm_(model.parameters(), rule.clip_norm)
+    state.optimizer.step()
+    state.optimizer.zero_grad(set_to_none=True)
+    if state.average:
+        state.average.update(state.classifier)
+
+
+def batch_agreement(logits_BK: Tensor, targets_BK: Tensor, task: Task) -> Tensor:
     """Return the sum over a batch of accuracy (one of many) or example F1 at 0.5."""
     if not task.is_multi_label:
-        return float((logits_BK.argmax(1) == targets_BK.argmax(1)).sum())
+        return (logits_BK.argmax(1) == targets_BK.argmax(1)).float().sum()
     is_counted_BK = ~targets_BK.isnan()
     said_BK = (logits_BK >= 0) & is_counted_BK
     true_BK = (targets_BK == 1) & is_counted_BK
     total_B = said_BK.sum(1) + true_BK.sum(1)
-    return float((2 * (said_BK & true_BK).sum(1) / total_B.clamp(min=1)).sum())
+    return (2 * (said_BK & true_BK).sum(1) / total_B.clamp(min=1)).sum()
 
 
 def _sync(
     accelerator: Accelerator, model: nn.Module, is_last: bool
 ) -> AbstractContextManager[object]:
     return nullcontext() if is_last else accelerator.no_sync(model)
-
-
-def _close(batches: Iterator[Batch]) -> None:
-    # lets the loader's workers finish the epoch
-    next(batches, None)

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 
-def seed_batch(seed: int, epoch: int, batch: int) -> None:
-    """Key torch's generators (dropout, stochastic depth) by (seed, epoch, batch) alone."""
-    key = np.random.SeedSequence((seed, epoch, batch)).generate_state(1, np.uint64)[0]
+def seed_batch(seed: int, epoch: int, batch: int, *, process: int = 0) -> None:
+    """Key torch's generators (dropout, stochastic depth) by (seed, epoch, batch, process) alone."""
+    key = np.random.SeedSequence((seed, epoch, batch, process)).generate_state(1, np.uint64)[0]
     torch.manual_seed(int(key))
 
 

@@ -88,7 +88,12 @@ class Setting:
             shuffle=augmentation is not None,
             seed=self.recipe.seed,
             num_workers=resolve_workers(train.num_workers, part.num_examples),
+            shard=self._shard if augmentation is not None else (0, 1),
         )
+
+    @property
+    def _shard(self) -> tuple[int, int]:
+        return self.accelerator.process_index, self.accelerator.num_processes
 
     def score(self, split: str) -> Scores:
         """Return the classifier's scores of a split, in fp32, with a progress bar."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -29,7 +31,7 @@ def start_from_probe(setting: Setting) -> Scores:
         advance(1, "")
     _set_head(setting.classifier, probe)
     for split in ("train", "val"):
-        forget_features(setting.run.checkpoints / f"features-{split}.npy")
+        forget_features(_path(setting, split))
     return Scores(
         ids=tuple(val.ids),
         paths=tuple(val.paths),
@@ -48,11 +50,17 @@ def _features(setting: Setting, split: str) -> np.ndarray:
             setting.loader(split),
             setting.preprocessing,
             num_examples=num_examples,
-            path=setting.run.checkpoints / f"features-{split}.npy",
+            path=_path(setting, split),
             accelerator=setting.accelerator,
             channels_last=setting.recipe.train.channels_last,
             advance=advance,
         )
+
+
+def _path(setting: Setting, split: str) -> Path:
+    # several processes each keep their own
+    name = f"features-{split}-{setting.accelerator.process_index}.npy"
+    return setting.run.checkpoints / name
 
 
 def _set_head(classifier: Classifier, probe: Probe) -> None:

@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from finelens.data.demo.pen import Colour, Pen, Point
+from finelens.data.demo.colour import Colour, shade
+from finelens.data.demo.pen import Pen, Point
 
 WHITE, INK = (250, 250, 250), (32, 30, 38)
 
@@ -22,11 +23,6 @@ class Look:
     main: Colour
     second: Colour
     skin: Colour
-
-
-def shade(colour: Colour, factor: float) -> Colour:
-    """Return a colour made darker (factor below 1) or lighter (above 1)."""
-    return tuple(min(round(part * factor), 255) for part in colour)
 
 
 def draw_ball(pen: Pen, action: str, phase: float, look: Look) -> None:
@@ -106,7 +102,12 @@ def draw_cat(pen: Pen, action: str, phase: float, look: Look) -> None:
     tip = {"eating": (-0.72, 0.3), "jumping": (-0.82, 0.5)}.get(action, (-0.52, 0.95))
     pen.limb([(-0.3, 0.46), (-0.54, 0.5), (tip[0], tip[1] + 0.05 * swing)], 0.1, look.main)
     dark = shade(look.main, 0.75)
-    for hip, way, colour in ((-0.2, -1, dark), (0.3, 1, dark), (-0.28, 1, look.main), (0.22, -1, look.main)):
+    for hip, way, colour in (
+        (-0.2, -1, dark),
+        (0.3, 1, dark),
+        (-0.28, 1, look.main),
+        (0.22, -1, look.main),
+    ):
         if action == "jumping":
             reach = 0.36 if hip > 0 else -0.36
             foot = (hip + reach + 0.05 * way, 0.2 + 0.05 * way * swing)
@@ -125,7 +126,11 @@ def _cat_head(pen: Pen, head: Point, turn_rad: float, look: Look) -> None:
     up = math.pi + turn_rad
     for side in (-0.6, 0.6):
         base = up + side
-        ear = [_from(head, base - 0.42, 0.17), _from(head, base, 0.3), _from(head, base + 0.42, 0.17)]
+        ear = [
+            _from(head, base - 0.42, 0.17),
+            _from(head, base, 0.3),
+            _from(head, base + 0.42, 0.17),
+        ]
         pen.polygon(ear, look.main)
     pen.disc(head, 0.19, look.main)
     pen.disc(_from(head, up - 1.85, 0.12), 0.07, WHITE, outlined=False)
@@ -179,7 +184,9 @@ def _dressed(
 ) -> list[tuple[list[Point], float, Colour]]:
     """Return each limb's points with its width and colour: legs and arms take turns."""
     styles = ((0.11, look.second), (0.085, look.skin))
-    return [(points, styles[i % 2][0], shade(styles[i % 2][1], light)) for i, points in enumerate(limbs)]
+    return [
+        (points, styles[i % 2][0], shade(styles[i % 2][1], light)) for i, points in enumerate(limbs)
+    ]
 
 
 def _from(start: Point, angle_rad: float, length: float) -> Point:

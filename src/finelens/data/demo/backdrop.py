@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from finelens.data.demo.pen import Colour, Pen
-
-
-def random_colour(
-    generator: np.random.Generator,
-    saturation: tuple[float, float],
-    value: tuple[float, float],
-    *,
-    hue: tuple[float, float] = (0.0, 1.0),
-) -> Colour:
-    """Return a colour whose saturation, value and hue are drawn from ranges within [0, 1]."""
-    red, green, blue = colorsys.hsv_to_rgb(
-        generator.uniform(*hue), generator.uniform(*saturation), generator.uniform(*value)
-    )
-    return round(red * 255), round(green * 255), round(blue * 255)
+from finelens.data.demo.colour import Colour, random_colour, shade
+from finelens.data.demo.pen import Pen
 
 
 def draw_backdrop(
@@ -56,12 +42,14 @@ def _gradients(
     horizon = round(horizon_px)
     rows[:horizon, 0] = np.linspace(*sky, horizon)
     rows[horizon:, 0] = np.linspace(*ground, height_px - horizon)
-    return Image.fromarray(rows).resize((width_px * scale, height_px * scale), Image.Resampling.NEAREST)
+    return Image.fromarray(rows).resize(
+        (width_px * scale, height_px * scale), Image.Resampling.NEAREST
+    )
 
 
 def _related(colour: Colour, factor: float) -> tuple[Colour, Colour]:
     """Return the two ends of a gradient: a colour and a lighter or darker one."""
-    return colour, tuple(min(part * factor, 255) for part in colour)
+    return colour, shade(colour, factor)
 
 
 def _draw_cloud(pen: Pen, colour: Colour) -> None:
@@ -83,13 +71,15 @@ def _draw_fir(pen: Pen, colour: Colour) -> None:
 
 def _draw_house(pen: Pen, colour: Colour) -> None:
     pen.polygon([(-0.5, 0.0), (-0.5, 0.75), (0.5, 0.75), (0.5, 0.0)], colour)
-    roof = tuple(round(part * 0.7) for part in colour)
+    roof = shade(colour, 0.7)
     pen.polygon([(-0.62, 0.75), (0.0, 1.2), (0.62, 0.75)], roof)
     pen.polygon([(-0.12, 0.0), (-0.12, 0.4), (0.14, 0.4), (0.14, 0.0)], roof, outlined=False)
 
 
 def _draw_hill(pen: Pen, colour: Colour) -> None:
-    pen.polygon([(-2.0, 0.0), (-0.9, 0.45), (0.0, 0.6), (1.0, 0.4), (2.0, 0.0)], colour, outlined=False)
+    pen.polygon(
+        [(-2.0, 0.0), (-0.9, 0.45), (0.0, 0.6), (1.0, 0.4), (2.0, 0.0)], colour, outlined=False
+    )
 
 
 def _draw_fence(pen: Pen, colour: Colour) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from PIL import ImageDraw
 
+from finelens.data.demo.colour import Colour
+
 Point = tuple[float, float]
-Colour = tuple[int, ...]
-"""Red, green, blue and perhaps opacity, each in 0..255."""
 
 _CORNERS = [(math.cos(a * math.tau / 28), math.sin(a * math.tau / 28)) for a in range(28)]
 
@@ -107,7 +107,9 @@ class Pen:
 
     def box(self) -> Box:
         """Return the rectangle around everything drawn so far, for the place (0, 0)."""
-        spread = [(x, y, (shape.width_px or 0) / 2) for shape in self._shapes for x, y in shape.points]
+        spread = [
+            (x, y, (shape.width_px or 0) / 2) for shape in self._shapes for x, y in shape.points
+        ]
         return Box(
             min(x - r for x, _, r in spread),
             min(y - r for _, y, r in spread),

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from finelens.data.demo.pen import Colour, Pen
+from finelens.data.demo.colour import Colour
+from finelens.data.demo.pen import Pen
 
 MARK: Colour = (255, 255, 255, 190)
 WOOD, BOWL = (139, 94, 60), (214, 84, 78)

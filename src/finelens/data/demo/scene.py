@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from finelens.data.demo.actors import ACTORS, INK, Look
-from finelens.data.demo.backdrop import draw_backdrop, random_colour
+from finelens.data.demo.backdrop import draw_backdrop
+from finelens.data.demo.colour import random_colour
 from finelens.data.demo.pen import Box, Pen, Point
 from finelens.data.demo.props import PROPS, draw_shadow
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -34,7 +36,9 @@ def write_demo(folder: Path, *, num_examples: int = 3200, seed: int = 0) -> Path
         if folder.exists() and any(item.name != PICTURES for item in folder.iterdir()):
             raise DataError(f"demo data: {folder} holds other files; name a new folder")
         (folder / PICTURES).mkdir(parents=True, exist_ok=True)
-        rows = [_write_scene(folder, seed, index) for index in range(num_examples)]
+        # Pillow and numpy let go of the interpreter for half of the work
+        with ThreadPoolExecutor() as pool:
+            rows = list(pool.map(partial(_write_scene, folder, seed), range(num_examples)))
         # the table comes last and whole: where it is, all pictures are
         with unfinished.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("path", "labels", "split"), *rows])
