@@ -2,7 +2,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from finelens.config.schema import PhaseConfig, Recipe, Section
+from finelens.config.schema import Recipe
+from finelens.config.section import Section
+from finelens.config.training import PhaseConfig
 from finelens.evaluation.thresholds import precision_of_goal
 from finelens.task import TaskKind
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from finelens.config.schema import TrainConfig
+from finelens.config.training import TrainConfig
 from finelens.runs.directory import RunDirectory
 from finelens.training.device import build_accelerator, resolve_precision
 

@@ -8,7 +8,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional as F
 from torchvision.ops import sigmoid_focal_loss
 
-from finelens.config.schema import LossConfig
+from finelens.config.training import LossConfig
 from finelens.errors import ConfigError
 from finelens.task import TaskKind
 from finelens.training.losses import (

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from finelens.config.schema import OptimizerConfig
+from finelens.config.training import OptimizerConfig
 from finelens.errors import ConfigError, ModelError
 from finelens.models.backbones import create_backbone
 from finelens.models.classifier import Classifier

@@ -1,6 +1,7 @@
 import pytest
 
-from finelens.config.schema import OptimizerConfig, PhaseConfig, Recipe, ScheduleConfig
+from finelens.config.schema import Recipe
+from finelens.config.training import OptimizerConfig, PhaseConfig, ScheduleConfig
 from finelens.data.preprocessing import Preprocessing
 from finelens.errors import ConfigError
 from finelens.training.phases import build_phases

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR, PolynomialLR, StepLR
 
-from finelens.config.schema import ScheduleConfig
+from finelens.config.training import ScheduleConfig
 from finelens.training.schedule import build_schedule
 
 NUM_EPOCHS = 12

@@ -16,7 +16,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
-from finelens.config.schema import AugmentStep
+from finelens.config.training import AugmentStep
 from finelens.data.images import ImageArray
 from finelens.data.preprocessing import Preprocessing, as_tensor
 from finelens.errors import ConfigError, did_you_mean

@@ -15,7 +15,8 @@ import safetensors.torch
 from pydantic import Field
 from torch import Tensor
 
-from finelens.config.schema import HeadConfig, Section
+from finelens.config.schema import HeadConfig
+from finelens.config.section import Section
 from finelens.data.preprocessing import Preprocessing
 from finelens.decision import Decision
 from finelens.errors import FinelensError, ModelError

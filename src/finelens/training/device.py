@@ -8,7 +8,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 
-from finelens.config.schema import TrainConfig
+from finelens.config.training import TrainConfig
 from finelens.errors import ConfigError
 from finelens.runs.directory import RunDirectory
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from finelens.config.schema import LossConfig
+from finelens.config.training import LossConfig
 from finelens.errors import ConfigError, did_you_mean
 from finelens.task import TaskKind
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from finelens.config.schema import OptimizerConfig
+from finelens.config.training import OptimizerConfig
 from finelens.errors import ConfigError, ModelError
 from finelens.models.classifier import Classifier
 from finelens.models.stages import stages

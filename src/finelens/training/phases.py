@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from finelens.config.schema import OptimizerConfig, PhaseConfig, Recipe
+from finelens.config.schema import Recipe
+from finelens.config.training import OptimizerConfig, PhaseConfig
 from finelens.data.augment import Augmentation
 from finelens.data.preprocessing import Preprocessing
 from finelens.training.schedule import build_schedule

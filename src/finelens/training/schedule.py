@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from finelens.config.schema import ScheduleConfig
+from finelens.config.training import ScheduleConfig
 
 Schedule = Callable[[float], float]
 """Progress in epochs -> factor of the learning rate, at least 0."""
