@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import torch
 
 import finelens
 from finelens.errors import RunError
+from finelens.training.best import BestWeights
 from finelens.training.resume import Checkpoints
 
 
@@ -60,6 +62,35 @@ def test_due_after_the_given_time(tmp_path):
     assert not checkpoints.is_due
     time.sleep(0.03)
     assert checkpoints.is_due
+
+
+@pytest.fixture
+def full_disk():
+    """Let no file grow beyond 64 KB, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_disk_is_one_error_and_the_state_before_stays(tmp_path, full_disk):
+    checkpoints = Checkpoints(tmp_path, minutes=4)
+    checkpoints.save({"step": 1})
+    with pytest.raises(RunError, match="free some space"):
+        checkpoints.save({"step": 2, "weight": torch.zeros(100_000)})
+    state = checkpoints.load()
+    assert state is not None
+    assert state["step"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_best_weights_on_a_full_disk_are_the_same_error(tmp_path, full_disk):
+    best = BestWeights(tmp_path, ("accuracy",))
+    with pytest.raises(RunError, match="free some space"):
+        best.offer({"accuracy": 1.0}, epoch=1, weights={"w": torch.zeros(100_000)})
+    assert not list(tmp_path.iterdir())
 
 
 def measured(run):

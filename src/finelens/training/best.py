@@ -9,8 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from finelens.training.resume import unwritable
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,12 @@ class BestWeights:
 def _save(path: Path, weights: Mapping[str, Tensor]) -> None:
     temporary = path.with_suffix(".tmp")
     # safetensors writes neither channels-last strides nor tensors that share memory
-    save_file({name: tensor.contiguous().clone() for name, tensor in weights.items()}, temporary)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
+    contents = {name: tensor.contiguous().clone() for name, tensor in weights.items()}
+    try:
+        save_file(contents, temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise unwritable(path.parent, error) from error
     temporary.replace(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import time
 import zipfile
 from pathlib import Path
@@ -43,15 +44,24 @@ class Checkpoints:
         return time.monotonic() - self._saved_at >= self._seconds
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write a state of tensors, numbers, strings, lists and dictionaries."""
+        """Write a state of tensors, numbers, strings, lists and dictionaries.
+
+        Raises:
+            RunError: If it cannot be written, as on a full disk; the states before it stay.
+        """
         self._saved_at = time.monotonic()
         if not self._is_writer:
             return
         temporary = self._folder / f".{_LAST}.tmp"
-        with temporary.open("wb") as file:
-            torch.save({"format": _FORMAT, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with temporary.open("wb") as file:
+                torch.save({"format": _FORMAT, **state}, file)
+                file.flush()
+                os.fsync(file.fileno())
+        except (OSError, RuntimeError) as error:
+            # torch tells a full disk as a RuntimeError about a position
+            temporary.unlink(missing_ok=True)
+            raise unwritable(self._folder, error) from error
         last = self._folder / _LAST
         if last.exists():
             last.replace(self._folder / _PREVIOUS)
@@ -74,6 +84,16 @@ class Checkpoints:
                 f"{present[0]} is corrupted or of another version of finelens; start a new run"
             )
         return None
+
+
+def unwritable(folder: Path, error: Exception) -> RunError:
+    """Return the error of a state that cannot be written, with the room left on the disk."""
+    free_mb = shutil.disk_usage(folder).free / 2**20
+    return RunError(
+        f"{folder} cannot be written ({free_mb:.0f} MB are free on its disk): {error};\n"
+        f"what was saved before is whole: free some space, then "
+        f"`finelens train --resume {folder.parent}`"
+    )
 
 
 def _read(path: Path) -> dict[str, Any] | None:
