@@ -14,7 +14,7 @@ from finelens.data.augment import Augmentation
 from finelens.data.dataset import PictureDataset
 from finelens.data.loader import Loader, resolve_workers
 from finelens.data.manifest import Manifest
-from finelens.data.sources.files import list_pictures
+from finelens.data.sources.files import check_unicode, list_pictures
 from finelens.errors import DataError
 from finelens.evaluation.inference import score
 from finelens.evaluation.scores import Scores
@@ -139,7 +139,7 @@ def find_pictures(paths: Iterable[str | Path]) -> list[str]:
     A path that leads nowhere is kept: it becomes an error row, not a missing one.
 
     Raises:
-        DataError: If nothing is left, or a folder holds no picture.
+        DataError: If nothing is left, a folder holds no picture, or a name is no Unicode.
     """
     files: list[str] = []
     for path in map(Path, paths):
@@ -152,6 +152,7 @@ def find_pictures(paths: Iterable[str | Path]) -> list[str]:
         files.extend(str(path / name) for name in found)
     if not files:
         raise DataError("there is nothing to predict: give a picture or a folder of pictures")
+    check_unicode(files)
     return files
 
 

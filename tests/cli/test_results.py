@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import shutil
 
 import polars as pl
@@ -53,6 +54,7 @@ def test_evaluate_scores_a_split_and_updates_the_report(finelens_command, traine
     code, output, _ = finelens_command("evaluate", run, "--split", "train")
     assert code == 0
     assert "train (24 pictures): mean AP" in output
+    assert re.search(r"example F1 \d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", output)
     assert (run / "evaluation" / "train" / "metrics.json").is_file()
     assert "train" in (run / "report.html").read_text()
 
@@ -148,3 +150,39 @@ def test_a_spoiled_model_is_one_clear_error(finelens_command, trained, pictures,
     assert code == 1
     assert errors.startswith("error: ")
     assert errors.count("\n") <= 2
+
+
+def test_predict_refuses_a_name_that_is_no_unicode(finelens_command, trained, tmp_path):
+    code, _, errors = finelens_command("predict", trained, tmp_path / "a\udcff.jpg")
+    assert code == 1
+    assert "not valid UTF-8" in errors
+
+
+def test_predict_refuses_a_folder_as_its_table_before_it_works(finelens_command, trained, tmp_path):
+    (tmp_path / "out.csv").mkdir()
+    code, _, errors = finelens_command("predict", trained, "a.jpg", "--out", tmp_path / "out.csv")
+    assert code == 1
+    assert "no file can be written there" in errors
+
+
+def test_top_takes_test_where_it_was_evaluated(finelens_command, trained, tmp_path):
+    out = tmp_path / "top.csv"
+    assert finelens_command("top", trained, "--out", out)[0] == 0
+    test = pl.read_parquet(trained / "evaluation" / "test" / "scores.parquet")
+    assert set(pl.read_csv(out)["id"]) <= set(test["id"])
+
+
+def test_a_damaged_recipe_is_one_clear_error(finelens_command, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    (run / "recipe.yaml").write_text("seed: [")
+    code, _, errors = finelens_command("evaluate", run)
+    assert code == 1
+    assert "recipe.yaml" in errors
+
+
+def test_compare_refuses_a_file_as_its_folder(finelens_command, trained, tmp_path):
+    (tmp_path / "out").write_text("precious")
+    code, _, errors = finelens_command("compare", trained, trained, "--out", tmp_path / "out")
+    assert code == 1
+    assert "is a file" in errors

@@ -138,3 +138,13 @@ def test_train_without_data_says_how_to_give_it(finelens_command, tmp_path):
     code, _, errors = finelens_command("train", "--run", tmp_path / "run")
     assert code == 1
     assert "--data" in errors
+
+
+def test_tensorboard_events_lie_in_the_run(finelens_command, folder_data, tmp_path, tiny_settings):
+    pytest.importorskip("tensorboard")
+    run = tmp_path / "run"
+    code, _, errors = train(
+        finelens_command, folder_data, run, tiny_settings, "train.tensorboard=true"
+    )
+    assert (code, errors) == (0, "")
+    assert list((run / "tensorboard").rglob("events.out.tfevents.*"))

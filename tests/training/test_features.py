@@ -43,3 +43,12 @@ def test_a_stopped_pass_goes_on_where_it_was(make_setting):
     assert (sum(done), sum(rest)) == (16, 8)
     forget_features(setting.run.checkpoints / "features-train.npy")
     np.testing.assert_array_equal(features_NF, extract(setting))
+
+
+def test_a_count_that_a_kill_left_behind_is_not_believed(make_setting):
+    setting = make_setting()
+    features_NF = extract(setting)
+    path = setting.run.checkpoints / "features-train.npy"
+    forget_features(path)
+    assert not list(setting.run.checkpoints.iterdir())
+    np.testing.assert_array_equal(features_NF, extract(setting))

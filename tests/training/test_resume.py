@@ -1,6 +1,8 @@
+import contextlib
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,8 +12,9 @@ import pytest
 import torch
 
 import finelens
-from finelens.errors import RunError
+from finelens.errors import FinelensError, RunError
 from finelens.training.best import BestWeights
+from finelens.training.interruption import Interrupted
 from finelens.training.resume import Checkpoints
 
 
@@ -75,7 +78,8 @@ def full_disk():
     signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_is_one_error_and_the_state_before_stays(tmp_path, full_disk):
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_is_one_error_and_the_state_before_stays(tmp_path):
     checkpoints = Checkpoints(tmp_path, minutes=4)
     checkpoints.save({"step": 1})
     with pytest.raises(RunError, match="free some space"):
@@ -86,7 +90,8 @@ def test_a_full_disk_is_one_error_and_the_state_before_stays(tmp_path, full_disk
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
 
 
-def test_best_weights_on_a_full_disk_are_the_same_error(tmp_path, full_disk):
+@pytest.mark.usefixtures("full_disk")
+def test_best_weights_on_a_full_disk_are_the_same_error(tmp_path):
     best = BestWeights(tmp_path, ("accuracy",))
     with pytest.raises(RunError, match="free some space"):
         best.offer({"accuracy": 1.0}, epoch=1, weights={"w": torch.zeros(100_000)})
@@ -178,3 +183,77 @@ def test_resuming_a_complete_run_leaves_its_model(trained):
     before = (trained / "model" / "weights.safetensors").stat().st_mtime_ns
     assert finelens.resume(trained) == trained
     assert (trained / "model" / "weights.safetensors").stat().st_mtime_ns == before
+
+
+class StopIn:
+    """A progress that interrupts the first stage of a title."""
+
+    def __init__(self, title):
+        self.title, self.epochs = title, []
+
+    @contextlib.contextmanager
+    def stage(self, title, total):
+        del total
+
+        def advance(num_items, note):
+            del num_items, note
+            if title == self.title and self.epochs:
+                raise Interrupted("stopped")
+
+        yield advance
+        self.epochs += [title] if title.startswith("epoch") else []
+
+    def say(self, line):
+        pass
+
+
+def test_a_run_interrupted_in_validation_logs_its_epoch_once(
+    tmp_path, table_data, tiny_settings, alone
+):
+    settings = tiny_settings(*HARD, "train.reseed_each_epoch=false")
+    run = tmp_path / "run"
+    with pytest.raises(Interrupted):
+        finelens.train(
+            "finetune", table_data, settings=settings, run=run, progress=StopIn("scoring val")
+        )
+    finelens.resume(run)
+    assert_same_result(run, alone("false", settings))
+
+
+def stopped_run(table_data, tiny_settings, run, *more):
+    with pytest.raises(Interrupted):
+        finelens.train(
+            "finetune",
+            table_data,
+            settings=tiny_settings(*more),
+            run=run,
+            progress=StopIn("scoring val"),
+        )
+    return run
+
+
+def test_resuming_needs_neither_the_weights_file_nor_the_folder_it_began_in(
+    tmp_path, table_data, tiny_settings, trained, monkeypatch
+):
+    shutil.copy(trained / "model" / "weights.safetensors", tmp_path / "mine.safetensors")
+    monkeypatch.chdir(tmp_path)
+    run = stopped_run(table_data, tiny_settings, tmp_path / "run", "model.weights=mine.safetensors")
+    assert str(tmp_path / "mine.safetensors") in (run / "recipe.yaml").read_text()
+    (tmp_path / "mine.safetensors").unlink()
+    assert finelens.resume(run) == run
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("recipe.yaml", "seed: ["),
+        ("environment.json", "{}"),
+        ("environment.json", "{"),
+        ("manifest.parquet", "no table"),
+    ],
+)
+def test_a_damaged_run_file_is_named(tmp_path, table_data, tiny_settings, name, content):
+    run = stopped_run(table_data, tiny_settings, tmp_path / "run")
+    (run / name).write_text(content)
+    with pytest.raises(FinelensError, match=name):
+        finelens.resume(run)

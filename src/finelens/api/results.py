@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from finelens.config.load import parse_recipe, read_yaml
-from finelens.data.manifest import Manifest, build_manifest
+from finelens.data.manifest import Manifest, read_manifest
 from finelens.data.sources.read import read_source
 from finelens.errors import DataError, RunError
 from finelens.evaluation.evaluate import Evaluation, write_evaluation
@@ -84,7 +84,8 @@ def top(
     """Return the n pictures with the highest score of a class, or of each class.
 
     Columns: class, rank, id, path, probability, is_positive. Read from the scores that
-    training or ``evaluate`` wrote; the model is not run.
+    training or ``evaluate`` wrote; the model is not run. A split of None takes test where it
+    was evaluated, else val.
 
     Raises:
         DataError: If there is no such class.
@@ -92,7 +93,7 @@ def top(
     """
     directory = open_run(run)
     saved = load_model(directory.model)
-    chosen = split or "val"
+    chosen = split or _common_split([directory])
     path = directory.evaluation(chosen) / "scores.parquet"
     if not path.is_file():
         raise RunError(
@@ -133,8 +134,7 @@ def _common_split(directories: Sequence[RunDirectory]) -> str:
 def _own_manifest(directory: RunDirectory, task: Task) -> Manifest:
     if not directory.manifest.is_file():
         raise RunError(f"run {directory.root} holds no {directory.manifest.name}; give --data")
-    table = pl.read_parquet(directory.manifest)
-    return build_manifest(table, task=task.kind, classes=task.classes)
+    return read_manifest(directory.manifest, task=task.kind, classes=task.classes)
 
 
 def _other_manifest(directory: RunDirectory, task: Task, data: Path) -> Manifest:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import torch
@@ -13,12 +14,14 @@ import torch
 from finelens.api.environment import describe_environment
 from finelens.config.load import dump_recipe, load_recipe, parse_recipe, read_yaml
 from finelens.config.schema import Recipe
+from finelens.config.settings import apply_setting
 from finelens.data.demo.writing import write_demo
-from finelens.data.manifest import Manifest, build_manifest
+from finelens.data.manifest import Manifest, read_manifest
 from finelens.data.sources.read import read_source
 from finelens.data.splits import check_trainable, complete_splits
 from finelens.data.verify import find_unreadable
-from finelens.errors import ConfigError, DataError
+from finelens.errors import ConfigError, DataError, RunError
+from finelens.evaluation.scores import write_table
 from finelens.progress import Progress, Silent
 from finelens.reporting.report import write_report
 from finelens.runs.directory import (
@@ -33,6 +36,7 @@ from finelens.runs.directory import (
 from finelens.training.finish import finish
 from finelens.training.fit import Fit
 from finelens.training.interruption import Heedful, Interrupted, Interruption
+from finelens.training.resume import has_state
 from finelens.training.setting import Setting, build_setting
 
 DEFAULT_RECIPE = "finetune"
@@ -63,9 +67,7 @@ def train(
     """
     progress = progress or Silent()
     name = recipe if isinstance(recipe, str) else "recipe"
-    resolved = load_recipe(recipe, settings) if isinstance(recipe, str) else recipe
-    if data is not None:
-        resolved = _with_path(resolved, Path(data))
+    resolved = _located(_with_settings(recipe, settings), data)
     root = Path(run) if run is not None else _default_run(name)
     check_new_run(root)
     manifest, bad_files = _read_manifest(resolved, progress)
@@ -87,11 +89,13 @@ def resume(run: str | Path, *, progress: Progress | None = None) -> Path:
         progress.say(f"run {directory.root} is complete already")
         return directory.root
     recipe = parse_recipe(read_yaml(directory.recipe), origin=str(directory.recipe))
-    environment = read_json(directory.environment)
-    manifest = build_manifest(
-        pl.read_parquet(directory.manifest),
-        task=environment["task"],
-        classes=environment["classes"],
+    if has_state(directory.checkpoints):
+        # all weights are in it: neither their file nor the network is needed again
+        bare = recipe.model.model_copy(update={"weights": None, "pretrained": False})
+        recipe = recipe.model_copy(update={"model": bare})
+    environment = _read_environment(directory)
+    manifest = read_manifest(
+        directory.manifest, task=environment["task"], classes=environment["classes"]
     )
     torch.set_num_threads(environment["num_threads"])
     setting = build_setting(
@@ -139,7 +143,7 @@ def _begin(setting: Setting) -> None:
     device = setting.accelerator.device
     environment = describe_environment(setting.manifest, setting.bad_files, device=device)
     write_json_atomic(run.environment, environment)
-    setting.manifest.table.write_parquet(run.manifest)
+    write_table(run.manifest, setting.manifest.table)
     write_text_atomic(run.recipe, dump_recipe(setting.recipe))
 
 
@@ -153,6 +157,12 @@ def _train(setting: Setting) -> Path:
             raise Interrupted(
                 f"{stopped}; all is saved, go on with `finelens train --resume {root}`"
             ) from None
+        except torch.OutOfMemoryError as error:
+            raise RunError(
+                f"the memory of {setting.accelerator.device} is full at train.batch_size "
+                f"{setting.recipe.train.batch_size}; start a new run with a smaller one, and "
+                "train.accumulate in its place"
+            ) from error
     if setting.accelerator.is_main_process:
         write_report(setting.run)
     setting.accelerator.wait_for_everyone()
@@ -211,9 +221,35 @@ def _without_bad_files(
     return manifest.without(bad), bad_files
 
 
-def _with_path(recipe: Recipe, path: Path) -> Recipe:
-    data = recipe.data.model_copy(update={"path": str(path.expanduser().absolute())})
-    return recipe.model_copy(update={"data": data})
+def _with_settings(recipe: str | Recipe, settings: Sequence[str]) -> Recipe:
+    if isinstance(recipe, str):
+        return load_recipe(recipe, settings)
+    content = recipe.model_dump(mode="json")
+    for setting in settings:
+        apply_setting(content, setting)
+    return parse_recipe(content, origin="given")
+
+
+def _located(recipe: Recipe, data: str | Path | None) -> Recipe:
+    """Return a recipe of absolute paths: a run is resumed from any folder."""
+    path, weights = data or recipe.data.path, recipe.model.weights
+    sections = {
+        "data": recipe.data.model_copy(update={"path": path and _absolute(path)}),
+        "model": recipe.model.model_copy(update={"weights": weights and _absolute(weights)}),
+    }
+    return recipe.model_copy(update=sections)
+
+
+def _absolute(path: str | Path) -> str:
+    return str(Path(path).expanduser().absolute())
+
+
+def _read_environment(directory: RunDirectory) -> dict[str, Any]:
+    content = read_json(directory.environment)
+    for key in ("task", "classes", "num_threads", "bad_files"):
+        if not isinstance(content, dict) or key not in content:
+            raise RunError(f'{directory.environment} holds no "{key}": it is damaged; put it back')
+    return content
 
 
 def _default_run(recipe_name: str) -> Path:

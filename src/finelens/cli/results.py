@@ -96,6 +96,8 @@ def compare(
 
     if len(runs) < 2:
         raise ConfigError("compare needs two runs or more, such as `finelens compare RUN RUN`")
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out} is a file; name a folder")
     comparison = finelens.compare(runs, split=split, out=out)
     print_table(comparison.headline)
     for warning in comparison.warnings:

@@ -32,7 +32,7 @@ def headline_line(metrics: Mapping[str, Any]) -> str:
             value = value[key]
         if value is None:
             continue
-        low, high = metrics["intervals"].get(".".join(keys)) or (None, None)
+        low, high = metrics["intervals"].get("_".join(keys)) or (None, None)
         interval = f" [{low:.3f}, {high:.3f}]" if low is not None else ""
         parts.append(f"{words} {value:.3f}{interval}")
     return f"{metrics['split']} ({metrics['num_examples']} pictures): {', '.join(parts)}"

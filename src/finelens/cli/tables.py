@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 from rich.table import Table
+from rich.text import Text
 
 from finelens.cli.display import CONSOLE
 from finelens.errors import ConfigError, did_you_mean
@@ -20,20 +22,29 @@ def check_output(path: Path) -> None:
     """Raise where a table cannot be written to a path, before the work is done.
 
     Raises:
-        ConfigError: If its kind is unknown or its folder is missing.
+        ConfigError: If its kind is unknown, or its folder is missing or closed to writing.
     """
     if path.suffix not in WRITERS:
         raise ConfigError(f'--out {path}: "{path.suffix}" is unknown{did_you_mean("", WRITERS)}')
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"--out {path}: the folder {path.parent} does not exist; make it first")
+    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+        raise ConfigError(f"--out {path}: no file can be written there; choose another place")
 
 
 def write_table(path: Path, table: pl.DataFrame) -> None:
-    """Write a table in the format of a path's suffix, whole or not at all."""
+    """Write a table in the format of a path's suffix, whole or not at all.
+
+    Raises:
+        ConfigError: If it cannot be written (a full disk).
+    """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         WRITERS[path.suffix](temporary, table)
         temporary.replace(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"--out {path}: cannot be written: {reason}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -55,9 +66,12 @@ def print_table(table: pl.DataFrame) -> None:
     """Print a table; numbers with three decimals."""
     shown = Table(box=None, header_style="bold")
     for name, kind in table.schema.items():
-        shown.add_column(name, justify="right" if kind.is_numeric() else "left", overflow="fold")
+        # names and paths may hold what rich takes for markup
+        shown.add_column(
+            Text(name), justify="right" if kind.is_numeric() else "left", overflow="fold"
+        )
     for row in table.iter_rows():
-        shown.add_row(*(_cell(value) for value in row))
+        shown.add_row(*(Text(_cell(value)) for value in row))
     CONSOLE.print(shown)
 
 

@@ -124,7 +124,9 @@ class PhaseConfig(Section):
         default=False, description="keep every batch norm's running mean and variance as they are"
     )
     lr: Positive | None = Field(default=None, description="null: optimizer.lr")
-    backbone_lr: Positive | None = Field(default=None, description="null: optimizer.backbone_lr")
+    backbone_lr: Positive | None = Field(
+        default=None, description="null: the phase's lr where it has one, else the optimizer's"
+    )
     schedule: ScheduleConfig = ScheduleConfig()
     size: int | None = Field(
         default=None,

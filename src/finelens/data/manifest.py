@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from finelens.errors import DataError, did_you_mean
+from finelens.errors import DataError, RunError, did_you_mean
 from finelens.task import Task, TaskKind
 
 SPLITS = ("train", "val", "test")
@@ -168,6 +169,19 @@ def build_manifest(
     if len(names) == 1:
         _check_single_class(table, names[0], kind, is_given=classes is not None)
     return Manifest(table, Task(kind, names))
+
+
+def read_manifest(path: Path, *, task: str, classes: Sequence[str]) -> Manifest:
+    """Return the manifest whose table a run keeps.
+
+    Raises:
+        RunError: If the file is missing or broken.
+    """
+    try:
+        return build_manifest(pl.read_parquet(path), task=task, classes=classes)
+    except (OSError, pl.exceptions.PolarsError, DataError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(f"{path} cannot be read ({reason}); put it back") from error
 
 
 def _to_schema(table: pl.DataFrame) -> pl.DataFrame:

@@ -112,11 +112,24 @@ def read_scores(path: Path, task: Task) -> Scores:
 
 
 def write_table(path: Path, table: pl.DataFrame) -> None:
-    """Write a Parquet file so that a reader meets the old one or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a Parquet file so that a reader meets the old one or the new, never a part.
+
+    Raises:
+        RunError: If it cannot be written (a full disk); the old file stays.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
-    table.write_parquet(temporary)
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.write_parquet(temporary)
+        temporary.replace(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        # polars tells a full disk as an error of computing
+        reason = str(error).splitlines()[0]
+        raise RunError(
+            f"{path} cannot be written ({reason}); free some space and try again"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
-import yaml
 
+from finelens.config.load import read_yaml
+from finelens.data.manifest import SPLITS
 from finelens.decision import Decision
 from finelens.errors import RunError, did_you_mean
 from finelens.evaluation.evaluate import main_metric
@@ -94,7 +95,8 @@ def read_record(run: RunDirectory, *, splits: Sequence[str] | None = None) -> Ru
         splits: The evaluated splits to read, the one to show first; None: all, test first.
 
     Raises:
-        RunError: If a file is missing or broken, or a split has not been evaluated.
+        ConfigError: If the recipe is broken.
+        RunError: If another file is missing or broken, or a split has not been evaluated.
     """
     known = run.evaluated_splits
     chosen = known if splits is None else list(splits)
@@ -110,7 +112,7 @@ def read_record(run: RunDirectory, *, splits: Sequence[str] | None = None) -> Ru
         )
     return RunRecord(
         run=run,
-        recipe=yaml.safe_load(run.recipe.read_text(encoding="utf-8")),
+        recipe=read_yaml(run.recipe),
         environment=read_json(run.environment),
         summary=read_json(run.summary) if run.summary.is_file() else {},
         model=read_json(run.model / "model.json"),
@@ -171,8 +173,14 @@ def interval_of(metrics: Mapping[str, Any], name: str) -> tuple[float, float] | 
 def _count(run: RunDirectory) -> ManifestCounts | None:
     if not run.manifest.is_file():
         return None
-    table = pl.read_parquet(run.manifest, columns=["split", "labels"])
+    try:
+        table = pl.read_parquet(run.manifest, columns=["split", "labels"])
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(f"{run.manifest} cannot be read ({reason}); put it back") from error
     by_split = table.drop_nulls("split").group_by("split", maintain_order=True).len()
     train = table.filter(pl.col("split") == "train").select(pl.col("labels").explode())
     by_class = train.drop_nulls().group_by("labels").len()
-    return ManifestCounts(dict(by_split.iter_rows()), dict(by_class.iter_rows()))
+    sizes = dict(by_split.iter_rows())
+    in_order = {split: sizes[split] for split in SPLITS if split in sizes}
+    return ManifestCounts(in_order, dict(by_class.iter_rows()))

@@ -16,6 +16,8 @@ from finelens.runs.directory import RunDirectory
 def build_accelerator(train: TrainConfig, run: RunDirectory) -> Accelerator:
     """Return this process's accelerator: device, precision, processes, TensorBoard.
 
+    Nothing is written before its ``init_trackers``.
+
     Raises:
         ConfigError: If TensorBoard is asked for and not installed.
     """
@@ -28,15 +30,12 @@ def build_accelerator(train: TrainConfig, run: RunDirectory) -> Accelerator:
     # without the flag accelerate takes several processes on a CPU for one each
     is_cpu = not torch.accelerator.is_available()
     device = PartialState(cpu=is_cpu).device or torch.device("cpu")
-    accelerator = Accelerator(
+    return Accelerator(
         cpu=is_cpu,
         mixed_precision=resolve_precision(train.precision, device),
         log_with="tensorboard" if train.tensorboard else None,
         project_dir=run.tensorboard,
     )
-    if train.tensorboard:
-        accelerator.init_trackers("finelens")
-    return accelerator
 
 
 def resolve_precision(wanted: str, device: torch.device) -> str:

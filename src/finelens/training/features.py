@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from finelens.data.loader import Loader
 from finelens.data.preprocessing import Preprocessing
 from finelens.models.classifier import Classifier
 from finelens.progress import Advance
+from finelens.runs.directory import write_text_atomic
 
 _FLUSH_S = 60.0
 
@@ -47,8 +49,7 @@ def extract_features(
     shape = (num_examples, classifier.backbone.num_features)
     count_path = path.with_suffix(".count")
     num_done = int(count_path.read_text()) if count_path.is_file() and path.is_file() else 0
-    mode = "r+" if num_done else "w+"
-    features_NF = np.lib.format.open_memmap(path, mode=mode, dtype=np.float32, shape=shape)
+    features_NF = _open(path, shape, is_new=num_done == 0)
     classifier.eval()
     flushed_at = time.monotonic()
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -68,12 +69,24 @@ def extract_features(
     return np.array(features_NF)
 
 
+def _open(path: Path, shape: tuple[int, int], *, is_new: bool) -> np.memmap:
+    if not is_new:
+        return np.lib.format.open_memmap(path, mode="r+")
+    features_NF = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        # a full disk is an error here; later, at a page of the map, it would kill the process
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return features_NF
+
+
 def _flush(features_NF: np.memmap, count_path: Path, num_batches: int) -> None:
     features_NF.flush()
-    count_path.write_text(str(num_batches))
+    write_text_atomic(count_path, str(num_batches))
 
 
 def forget_features(path: Path) -> None:
     """Delete what ``extract_features`` left at a path."""
-    path.unlink(missing_ok=True)
+    # the count first: it must never outlive the features it counts
     path.with_suffix(".count").unlink(missing_ok=True)
+    path.unlink(missing_ok=True)

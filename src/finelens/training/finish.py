@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from finelens.decision import Decision
@@ -14,6 +14,7 @@ from finelens.evaluation.thresholds import choose_decision
 from finelens.models.folder import SavedModel, save_model
 from finelens.runs.directory import write_json_atomic
 from finelens.runs.log import read_log
+from finelens.training.best import Best
 from finelens.training.phases import PROBE_PHASE
 from finelens.training.setting import Setting
 from finelens.training.state import TrainingState
@@ -24,6 +25,8 @@ def finish(setting: Setting, state: TrainingState) -> None:
 
     A run killed while finishing is therefore still incomplete, and finishes when resumed.
     """
+    # only the first process writes the best weights, and it may still be at it
+    setting.accelerator.wait_for_everyone()
     classifier = setting.classifier
     classifier.load_state_dict(state.best.load(state.best.metrics[0]))
     started = time.perf_counter()
@@ -67,7 +70,7 @@ def _evaluate(setting: Setting, split: str, scores: Scores, decision: Decision) 
 def _summary(setting: Setting, state: TrainingState) -> dict[str, Any]:
     return {
         "probe": _probe_metrics(setting),
-        "best": {name: asdict(best) for name, best in state.best.best.items()},
+        "best": {name: _best(best) for name, best in state.best.best.items()},
         "num_updates": state.position.update,
         "stopped": state.stopped,
         "training_minutes": state.seconds / 60,
@@ -77,6 +80,10 @@ def _summary(setting: Setting, state: TrainingState) -> dict[str, Any]:
         "num_bad_files": len(setting.bad_files),
         "bad_files": dict(setting.bad_files),
     }
+
+
+def _best(best: Best) -> dict[str, float | int | None]:
+    return {"value": None if math.isnan(best.value) else best.value, "epoch": best.epoch}
 
 
 def _probe_metrics(setting: Setting) -> Mapping[str, float] | None:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from accelerate.utils import broadcast_object_list
 from torch import nn
 
 from finelens.data.loader import Loader
@@ -82,6 +83,8 @@ class Fit:
             Interrupted: If the setting's progress raised it; the state is saved.
             RunError: If the checkpoint cannot be read.
         """
+        if self.setting.recipe.train.tensorboard:
+            self.setting.accelerator.init_trackers("finelens")
         saved = self.checkpoints.load()
         self.state = self._build_state(0 if saved is None else saved["log_size"])
         self._began = time.perf_counter() - (0.0 if saved is None else saved["seconds"])
@@ -134,12 +137,21 @@ class Fit:
         if optimizer_state is not None:
             state.optimizer.load_state_dict(optimizer_state)
         loader = setting.loader("train", augmentation=phase.augmentation)
-        several = setting.accelerator.num_processes > 1
-        model = setting.accelerator.prepare(state.classifier) if several else state.classifier
+        model = self._shared_model()
         while state.position.epoch < phase.epochs and not state.stopped:
             self._run_epoch(phase, loader, model)
         if not state.stopped:
             state.position = Position(phase=state.position.phase + 1, update=state.position.update)
+
+    def _shared_model(self) -> nn.Module:
+        """Return the classifier, wrapped where several processes train it."""
+        accelerator, classifier = self.setting.accelerator, self.setting.classifier
+        if accelerator.num_processes == 1:
+            return classifier
+        model = accelerator.prepare(classifier)
+        # accelerate puts autocast around the classifier's own forward; scoring is in fp32
+        accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+        return model
 
     def _run_epoch(self, phase: Phase, loader: Loader, model: nn.Module) -> None:
         state, setting = self.state, self.setting
@@ -170,30 +182,12 @@ class Fit:
         """Validate, log, keep the best weights, decide on stopping, and save."""
         state = self.state
         epoch = phase.first_epoch + state.position.epoch + 1
-        sums, rate = state.sums, learning_rate(state)
-        agreement = "example_f1" if self.setting.task.is_multi_label else "accuracy"
-        self._log(
-            {
-                "loss": sums.loss / sums.pictures,
-                agreement: sums.agreement / sums.pictures,
-                "learning_rate": rate,
-                "samples_per_second": sums.pictures / sums.seconds,
-            },
-            split="train",
-            phase=phase.name,
-            epoch=epoch,
-        )
         with state.average.applied(state.classifier) if state.average else nullcontext():
             values = self._measure(self.setting.score("val"))
-            self._log(values, split="val", phase=phase.name, epoch=epoch)
+            # not before: a validation that is interrupted begins again
+            self._log_epoch(phase, epoch, values)
             checkpointed = [best.epoch for best in state.best.best.values()]
             state.best.offer(values, epoch=epoch, weights=state.classifier.state_dict())
-        told = _told({"loss": values["loss"], **values}, ("loss", *state.best.metrics))
-        self.setting.progress.say(
-            f"epoch {epoch}/{self.setting.recipe.num_epochs} ({phase.name}): "
-            f"train loss {sums.loss / sums.pictures:.4f}, val {told}, "
-            f"{sums.pictures / sums.seconds:.0f} pictures/s"
-        )
         state.sums = EpochSums()
         state.position = Position(
             state.position.phase, state.position.epoch + 1, 0, state.position.update
@@ -202,9 +196,29 @@ class Fit:
         self._save()
         state.best.prune(keep_epochs=checkpointed)
 
+    def _log_epoch(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
+        sums = self.state.sums
+        loss, speed = sums.loss / sums.pictures, sums.pictures / sums.seconds
+        agreement = "example_f1" if self.setting.task.is_multi_label else "accuracy"
+        trained = {
+            "loss": loss,
+            agreement: sums.agreement / sums.pictures,
+            "learning_rate": learning_rate(self.state),
+            "samples_per_second": speed,
+        }
+        self._log(trained, split="train", phase=phase.name, epoch=epoch)
+        self._log(values, split="val", phase=phase.name, epoch=epoch)
+        told = _told(values, ("loss", *self.state.best.metrics))
+        self.setting.progress.say(
+            f"epoch {epoch}/{self.setting.recipe.num_epochs} ({phase.name}): "
+            f"train loss {loss:.4f}, val {told}, {speed:.0f} pictures/s"
+        )
+
     def _measure(self, scores: Scores) -> dict[str, float]:
         loss = self.loss(torch.from_numpy(scores.logits_NK), torch.from_numpy(scores.targets_NK))
-        return {"loss": float(loss), **quick_metrics(scores)}
+        values = {"loss": float(loss), **quick_metrics(scores)}
+        # batch norms of other processes saw other pictures: all go by the first one's figures
+        return broadcast_object_list([values])[0]
 
     def _consider_stopping(self, values: Mapping[str, float]) -> None:
         stop, state = self.setting.recipe.stop, self.state

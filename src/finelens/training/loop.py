@@ -74,17 +74,17 @@ def train_epoch(
         started = time.perf_counter()
         size = min(rule.accumulate, len(loader) - position.batch)
         _set_rate(state, phase, len(loader), size)
-        num_pictures = 0
-        for number in range(position.batch, position.batch + size):
+        numbers = range(position.batch, position.batch + size)
+        num_pictures = sum(loader.batch_sizes(number)[1] for number in numbers)
+        for number in numbers:
             if rule.seed is not None:
                 seed_batch(rule.seed, epoch, number, process=accelerator.process_index)
-            num_own, num_all = loader.batch_sizes(number)
-            # processes average their gradients, so each counts for the pictures it has
-            share = num_own / num_all * accelerator.num_processes / size
-            with _sync(accelerator, model, is_last=number == position.batch + size - 1):
+            num_own, _ = loader.batch_sizes(number)
+            # processes average their gradients, so each batch counts for the pictures it has
+            share = num_own / num_pictures * accelerator.num_processes
+            with _sync(accelerator, model, is_last=number == numbers[-1]):
                 sums = _backward(next(batches), rule, model, accelerator, share=share)
             _add(state, sums * (num_own > 0), accelerator)
-            num_pictures += num_all
         _update(state, rule, model, accelerator)
         _advance(state, size, num_pictures, time.perf_counter() - started)
         after_update(num_pictures)

@@ -86,6 +86,11 @@ class Checkpoints:
         return None
 
 
+def has_state(folder: Path) -> bool:
+    """Return whether a state lies in a folder, be it whole or not."""
+    return any((folder / name).is_file() for name in (_LAST, _PREVIOUS))
+
+
 def unwritable(folder: Path, error: Exception) -> RunError:
     """Return the error of a state that cannot be written, with the room left on the disk."""
     free_mb = shutil.disk_usage(folder).free / 2**20

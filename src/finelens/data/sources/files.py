@@ -46,7 +46,7 @@ def list_pictures(folder: Path) -> list[str]:
         relative = Path(parent).relative_to(folder).as_posix()
         prefix = "" if relative == "." else f"{relative}/"
         found += [prefix + name for name in names if is_picture(name)]
-    _check_unicode(found)
+    check_unicode(found)
     return sorted(found)
 
 
@@ -97,7 +97,12 @@ def _refuse(error: OSError) -> None:
     raise DataError(f'folder "{error.filename}" cannot be listed: {error.strerror}')
 
 
-def _check_unicode(names: list[str]) -> None:
+def check_unicode(names: list[str]) -> None:
+    """Raise where a name on disk is not valid Unicode: no table can hold it.
+
+    Raises:
+        DataError: Naming the first.
+    """
     try:
         "\n".join(names).encode()
     except UnicodeEncodeError:
