@@ -55,7 +55,7 @@ def test_help_and_recipes_import_nothing_heavy():
         "sys.argv = ['finelens', 'recipes']\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "heavy = {'torch', 'polars', 'timm', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
-        "sys.exit(', '.join(sorted(heavy)))\n"
+        "sys.exit(', '.join(sorted(heavy)) or 0)\n"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr

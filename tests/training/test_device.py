@@ -20,9 +20,9 @@ def test_auto_is_bf16_exactly_where_the_processor_has_it():
 
 def test_two_runs_in_one_process_may_differ_in_precision(tmp_path):
     run = RunDirectory(tmp_path)
-    first = build_accelerator(TrainConfig(precision="fp32"), run)
-    second = build_accelerator(TrainConfig(precision="bf16"), run)
-    assert (first.mixed_precision, second.mixed_precision) == ("no", "bf16")
+    # accelerate's state is shared: an older accelerator says what the newest does
+    assert build_accelerator(TrainConfig(precision="fp32"), run).mixed_precision == "no"
+    assert build_accelerator(TrainConfig(precision="bf16"), run).mixed_precision == "bf16"
 
 
 @pytest.mark.gpu
