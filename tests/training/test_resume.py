@@ -38,6 +38,19 @@ def test_damaged_last_state_falls_back_to_the_previous(tmp_path):
     assert state["step"] == 1
 
 
+def test_a_damaged_last_state_never_takes_the_place_of_the_previous(tmp_path):
+    checkpoints = Checkpoints(tmp_path, minutes=4)
+    checkpoints.save({"step": 1})
+    checkpoints.save({"step": 2})
+    (tmp_path / "last.pt").write_bytes(b"damaged")
+    checkpoints.load()
+    checkpoints.save({"step": 3})
+    (tmp_path / "last.pt").unlink()
+    state = checkpoints.load()
+    assert state is not None
+    assert state["step"] == 1
+
+
 def test_no_state_is_none(tmp_path):
     assert Checkpoints(tmp_path, minutes=4).load() is None
 

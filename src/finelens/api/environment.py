@@ -21,7 +21,7 @@ _PACKAGES = ("finelens", "torch", "torchvision", "timm", "accelerate", "numpy", 
 
 
 def describe_environment(
-    manifest: Manifest, bad_files: Mapping[str, str], *, device: torch.device
+    manifest: Manifest, bad_files: Mapping[str, str], *, device: torch.device, precision: str
 ) -> dict[str, Any]:
     """Return the content of ``environment.json``."""
     return {
@@ -32,6 +32,7 @@ def describe_environment(
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "precision": precision,
         "num_threads": torch.get_num_threads(),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
         "manifest_sha256": manifest.sha256(),

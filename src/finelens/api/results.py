@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from finelens.config.load import parse_recipe, read_yaml
-from finelens.data.manifest import Manifest, read_manifest
+from finelens.data.manifest import SPLITS, Manifest, read_manifest
 from finelens.data.sources.read import read_source
-from finelens.errors import DataError, RunError
+from finelens.errors import DataError, RunError, did_you_mean
 from finelens.evaluation.evaluate import Evaluation, write_evaluation
 from finelens.evaluation.evaluate import evaluate as evaluate_scores
 from finelens.evaluation.ranking import top_table
@@ -94,6 +94,8 @@ def top(
     directory = open_run(run)
     saved = load_model(directory.model)
     chosen = split or _common_split([directory])
+    if chosen not in SPLITS:
+        raise DataError(f'split "{chosen}" is unknown{did_you_mean(chosen, SPLITS)}')
     path = directory.evaluation(chosen) / "scores.parquet"
     if not path.is_file():
         raise RunError(

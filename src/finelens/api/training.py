@@ -140,8 +140,12 @@ def _run(
 def _begin(setting: Setting) -> None:
     """Make the run's folder with what resuming needs; the recipe is last: it makes it a run."""
     run = create_run(setting.run.root)
-    device = setting.accelerator.device
-    environment = describe_environment(setting.manifest, setting.bad_files, device=device)
+    environment = describe_environment(
+        setting.manifest,
+        setting.bad_files,
+        device=setting.accelerator.device,
+        precision=setting.precision,
+    )
     write_json_atomic(run.environment, environment)
     write_table(run.manifest, setting.manifest.table)
     write_text_atomic(run.recipe, dump_recipe(setting.recipe))

@@ -35,4 +35,7 @@ def headline_line(metrics: Mapping[str, Any]) -> str:
         low, high = metrics["intervals"].get("_".join(keys)) or (None, None)
         interval = f" [{low:.3f}, {high:.3f}]" if low is not None else ""
         parts.append(f"{words} {value:.3f}{interval}")
-    return f"{metrics['split']} ({metrics['num_examples']} pictures): {', '.join(parts)}"
+    unreadable = metrics["num_unreadable"]
+    left_out = f", {unreadable} more unreadable" if unreadable else ""
+    counted = f"{metrics['num_examples']} pictures{left_out}"
+    return f"{metrics['split']} ({counted}): {', '.join(parts)}"

@@ -80,10 +80,11 @@ class RunDirectory:
 
 
 def check_new_run(root: Path) -> None:
-    """Raise where a new run would meet something that lies there already.
+    """Raise where a new run would meet something that lies there already, or has no place.
 
     Raises:
-        RunError: If ``root`` is a file, or a folder that is not empty or cannot be read.
+        RunError: If ``root`` is a file, a folder that is not empty or cannot be read, or would
+            lie where nothing can be written.
     """
     try:
         is_new = not root.exists() or (root.is_dir() and not any(root.iterdir()))
@@ -92,6 +93,9 @@ def check_new_run(root: Path) -> None:
     if not is_new:
         hint = "go on with --resume, or " if (root / "recipe.yaml").is_file() else ""
         raise RunError(f"run folder {root} exists already; {hint}choose another with --run")
+    parent = next(place for place in root.absolute().parents if place.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise RunError(f"run folder {root}: {parent} cannot be written; choose another with --run")
 
 
 def create_run(root: Path) -> RunDirectory:

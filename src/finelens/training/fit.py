@@ -33,6 +33,9 @@ from finelens.training.setting import Setting, fitting_size
 from finelens.training.start import start_from_probe
 from finelens.training.state import EpochSums, Position, TrainingState
 
+_SAVE_BEFORE_VALIDATION_S = 60.0
+"""Validation keeps no state: a kill in it loses no more than it and this."""
+
 
 class Fit:
     """One training run: its setting, its state and its checkpoints.
@@ -168,6 +171,8 @@ class Fit:
                 accelerator=setting.accelerator,
                 after_update=self._after_update(advance),
             )  # fmt: skip
+        if self.checkpoints.age_s > _SAVE_BEFORE_VALIDATION_S:
+            self._save()
         self._finish_epoch(phase)
 
     def _after_update(self, advance: Advance) -> Callable[[int], None]:

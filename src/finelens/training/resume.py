@@ -37,11 +37,17 @@ class Checkpoints:
         self._seconds = minutes * 60
         self._is_writer = is_writer
         self._saved_at = time.monotonic()
+        self._is_last_damaged = False
 
     @property
     def is_due(self) -> bool:
         """Return whether the last state is old enough for the next."""
-        return time.monotonic() - self._saved_at >= self._seconds
+        return self.age_s >= self._seconds
+
+    @property
+    def age_s(self) -> float:
+        """Return the seconds since the last state."""
+        return time.monotonic() - self._saved_at
 
     def save(self, state: dict[str, Any]) -> None:
         """Write a state of tensors, numbers, strings, lists and dictionaries.
@@ -63,9 +69,10 @@ class Checkpoints:
             temporary.unlink(missing_ok=True)
             raise unwritable(self._folder, error) from error
         last = self._folder / _LAST
-        if last.exists():
+        if last.exists() and not self._is_last_damaged:
             last.replace(self._folder / _PREVIOUS)
         temporary.replace(last)
+        self._is_last_damaged = False
 
     def load(self) -> dict[str, Any] | None:
         """Return the last whole state, or None when there is none yet.
@@ -78,6 +85,8 @@ class Checkpoints:
         for path in present:
             state = _read(path)
             if state is not None:
+                # the next save must not put a damaged state in the place of a whole one
+                self._is_last_damaged = path != present[0]
                 return state
         if present:
             raise RunError(

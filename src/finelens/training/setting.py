@@ -64,15 +64,19 @@ class Setting:
         """Return the task."""
         return self.manifest.task
 
+    @property
+    def precision(self) -> str:
+        """Return ``bf16`` or ``fp32``: what training computes in."""
+        return "fp32" if self.accelerator.mixed_precision == "no" else "bf16"
+
     def described(self) -> Iterator[str]:
         """Return lines that say what was chosen: data, network, training."""
         counts = ", ".join(f"{count} {split}" for split, count in self.manifest.splits.items())
         yield f"data: {counts}; {self.task.num_classes} classes, {self.task.kind}"
-        precision = "fp32" if self.accelerator.mixed_precision == "no" else "bf16"
         yield (
             f"model: {self.recipe.model.backbone} at {self.preprocessing.size} pixels, "
             f"{self.classifier.num_parameters / 1e6:.1f} M parameters, "
-            f"on {self.accelerator.device} in {precision}"
+            f"on {self.accelerator.device} in {self.precision}"
         )
         start = "probe, then " if self.recipe.model.probe else ""
         yield f"training: {start}{self.recipe.num_epochs} epochs; recorded in {self.run.root}"

@@ -1,0 +1,18 @@
+import numpy as np
+from PIL import Image
+
+from finelens.data.extent import median_shorter_side
+
+
+def test_it_is_the_median_of_the_shorter_sides(tmp_path):
+    paths = []
+    for n, (width, height) in enumerate([(10, 30), (50, 20), (40, 40)]):
+        paths.append(str(tmp_path / f"{n}.png"))
+        Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(paths[-1])
+    assert median_shorter_side(paths) == 20
+
+
+def test_many_pictures_are_sampled(tmp_path):
+    path = str(tmp_path / "a.png")
+    Image.fromarray(np.zeros((12, 34, 3), np.uint8)).save(path)
+    assert median_shorter_side([path] * 1000) == 12
