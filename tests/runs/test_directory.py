@@ -64,7 +64,7 @@ def test_a_file_in_the_place_of_a_run_or_its_parent_is_told(tmp_path):
     file.write_text("")
     with pytest.raises(RunError, match="exists already"):
         create_run(file)
-    with pytest.raises(RunError, match="cannot be made: Not a directory"):
+    with pytest.raises(RunError, match="file cannot be written; choose another"):
         create_run(file / "run")
     with pytest.raises(RunError, match="is a file, not a run folder"):
         open_run(file)
