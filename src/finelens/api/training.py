@@ -245,7 +245,7 @@ def _located(recipe: Recipe, data: str | Path | None) -> Recipe:
 
 
 def _absolute(path: str | Path) -> str:
-    return str(Path(path).expanduser().absolute())
+    return str(Path(path).expanduser().resolve())
 
 
 def _read_environment(directory: RunDirectory) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def top(
         check_output(out)
     table = finelens.top(run, class_name=class_name, n=n, split=split)
     if out is None:
-        print_table(table)
+        print_table(table.drop("path"))
         return
     write_table(out, table)
     CONSOLE.print(f"{table.height} rows written to {out}", markup=False, soft_wrap=True)
@@ -92,14 +92,14 @@ def compare(
 ) -> None:
     """Put runs side by side in one table."""
     from finelens.cli.display import CONSOLE
-    from finelens.cli.tables import print_table
+    from finelens.cli.tables import print_sideways
 
     if len(runs) < 2:
         raise ConfigError("compare needs two runs or more, such as `finelens compare RUN RUN`")
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file; name a folder")
     comparison = finelens.compare(runs, split=split, out=out)
-    print_table(comparison.headline)
+    print_sideways(comparison.headline, by="run")
     for warning in comparison.warnings:
         CONSOLE.print(f"note: {warning}", markup=False, soft_wrap=True)
     CONSOLE.print(f"written to {out}; open {out / 'comparison.html'}", markup=False)

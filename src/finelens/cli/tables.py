@@ -75,6 +75,18 @@ def print_table(table: pl.DataFrame) -> None:
     CONSOLE.print(shown)
 
 
+def print_sideways(table: pl.DataFrame, *, by: str) -> None:
+    """Print a table with a column for each of its rows, headed by the column ``by``."""
+    shown = Table(box=None, header_style="bold")
+    shown.add_column("")
+    for name in table[by]:
+        shown.add_column(Text(str(name)), justify="right", overflow="fold")
+    for column in table.drop(by):
+        cells = (Text(_cell(value)) for value in column)
+        shown.add_row(Text(column.name.replace("_", " ")), *cells)
+    CONSOLE.print(shown)
+
+
 def _found(row: dict[str, object]) -> str:
     if row["error"] is not None:
         return f"error: {row['error']}"
