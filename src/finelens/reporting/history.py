@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-PROBE_PHASE = "probe"
+from finelens.runs.log import PROBE_PHASE
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ from typing import Any
 
 from finelens.errors import RunError
 
+PROBE_PHASE = "probe"
+"""The phase under which the probe's figures are logged, at epoch 0."""
+
 
 class MetricsLog:
     """Appends ``{"step", "epoch", "phase", "split", "name", "value"}`` rows to a file.

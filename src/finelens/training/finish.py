@@ -13,9 +13,8 @@ from finelens.evaluation.scores import Scores
 from finelens.evaluation.thresholds import choose_decision
 from finelens.models.folder import SavedModel, save_model
 from finelens.runs.directory import write_json_atomic
-from finelens.runs.log import read_log
+from finelens.runs.log import PROBE_PHASE, read_log
 from finelens.training.best import Best
-from finelens.training.phases import PROBE_PHASE
 from finelens.training.setting import Setting
 from finelens.training.state import TrainingState
 

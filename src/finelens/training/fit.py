@@ -19,14 +19,14 @@ from finelens.evaluation.evaluate import main_metric, quick_metric_names, quick_
 from finelens.evaluation.scores import Scores
 from finelens.models.freeze import apply_freeze, set_training
 from finelens.progress import Advance
-from finelens.runs.log import MetricsLog
+from finelens.runs.log import PROBE_PHASE, MetricsLog
 from finelens.training.averaging import WeightAverage
 from finelens.training.best import BestWeights, is_better
 from finelens.training.interruption import Interrupted
 from finelens.training.loop import UpdateRule, learning_rate, train_epoch
 from finelens.training.losses import build_loss
 from finelens.training.optim import build_optimizer
-from finelens.training.phases import PROBE_PHASE, Phase, build_phases
+from finelens.training.phases import Phase, build_phases
 from finelens.training.randomness import reseed_epoch
 from finelens.training.resume import Checkpoints
 from finelens.training.setting import Setting, fitting_size

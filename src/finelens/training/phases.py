@@ -11,9 +11,6 @@ from finelens.data.augment import Augmentation
 from finelens.data.preprocessing import Preprocessing
 from finelens.training.schedule import build_schedule
 
-PROBE_PHASE = "probe"
-"""The phase name under which the probe's figures are logged, at epoch 0."""
-
 
 @dataclass(frozen=True)
 class Phase:
