@@ -108,6 +108,6 @@ def test_an_unknown_layer_gets_the_nearest_or_the_stages(make_classifier):
         apply_freeze(classifier, freeze="until:layer33")
     with pytest.raises(ModelError, match="its stages are conv1, layer1, layer2, layer3, layer4"):
         apply_freeze(classifier, freeze="until:Mixed_7c")
-    with pytest.raises(ModelError, match='"head" is unknown; use none, backbone or until:LAYER'):
+    with pytest.raises(ModelError, match='"head" is unknown; use none, backbone, convolutions or'):
         apply_freeze(classifier, freeze="head")
     assert all(p.requires_grad for p in classifier.parameters())

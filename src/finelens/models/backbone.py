@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from finelens.errors import ModelError
+from finelens.models.auxiliary import Tapped
 
 # what networks raise on options or picture sizes that are not theirs
 MISFITS = (
@@ -48,6 +49,7 @@ class Backbone(nn.Module):
         input_spec: Its own input.
         num_features: F, the true width of the features.
         classifier_names: State-dict prefixes of the classifiers that are not in ``network``.
+        auxiliary: Its auxiliary nets, where they were asked for; whoever trains holds them.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Backbone(nn.Module):
         options: dict[str, Any],
         input_spec: InputSpec,
         classifier_names: tuple[str, ...],
+        auxiliary: tuple[Tapped, ...] = (),
     ) -> None:
         super().__init__()
         self.network = network
@@ -65,6 +68,7 @@ class Backbone(nn.Module):
         self.options = options
         self.input_spec = input_spec
         self.classifier_names = classifier_names
+        self.auxiliary = auxiliary
         self.num_features = self.check_size(input_spec.size)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:

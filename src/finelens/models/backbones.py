@@ -11,7 +11,7 @@ import socket
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import huggingface_hub.constants
@@ -21,12 +21,12 @@ from timm.data.config import resolve_data_config
 from torch import nn
 
 from finelens.errors import ModelError, did_you_mean
+from finelens.models.auxiliary import TAPS, take_auxiliary
 from finelens.models.backbone import MISFITS, Backbone, InputSpec, one_line
 
 TORCHVISION = "torchvision:"
 _NUM_IMAGENET_CLASSES = 1000
-# timm's and torchvision's names of auxiliary classifiers, which stay out of the network
-_AUXILIARY = ("AuxLogits", "aux1", "aux2")
+_WITH_AUXILIARY = ("inception_v3", "torchvision:inception_v3", "torchvision:googlenet")
 # would give another network than the name says, or read another file
 _RESERVED_OPTIONS = frozenset({
     "aux_logits", "cache_dir", "checkpoint_path", "features_only", "in_chans", "num_classes",
@@ -49,10 +49,9 @@ def create_backbone(
     pretrained: bool = False,
     options: Mapping[str, Any] | None = None,
     size: int | None = None,
+    auxiliary: bool = False,
 ) -> Backbone:
     """Return a network without its classifier.
-
-    Auxiliary classifiers (Inception, GoogLeNet) are left out too.
 
     Args:
         name: A timm name, or ``torchvision:`` and a name.
@@ -60,18 +59,28 @@ def create_backbone(
         options: For the constructor, such as ``{"pad_type": "same"}``.
         size: Side of the pictures it will see, pixels; None: its own. Vision transformers of
             fixed size are built for it.
+        auxiliary: Whether its auxiliary nets (Inception, GoogLeNet) come with it; else they
+            are left out as its classifier is.
 
     Raises:
         ModelError: If the name (the nearest are given), an option or the size is not the
-            network's, or the weights cannot be downloaded (a file can be given instead).
+            network's, it has no auxiliary nets, or the weights cannot be downloaded (a file
+            can be given instead).
     """
     given = dict(options or {})
     for option in sorted(_RESERVED_OPTIONS & given.keys()):
         raise ModelError(f'model.options: "{option}" is set by finelens itself; leave it out')
+    bare = name.partition(".")[0]
+    if auxiliary and bare not in _WITH_AUXILIARY:
+        raise ModelError(
+            f'loss.auxiliary_weight: backbone "{name}" has no auxiliary nets; set it to 0, or '
+            f"model.backbone to one of {', '.join(_WITH_AUXILIARY)}"
+        )
+    settings: dict[str, Any] = {"pretrained": pretrained, "size": size, "auxiliary": auxiliary}
     if name.startswith(TORCHVISION) and name in backbone_names():
-        backbone = _from_torchvision(name, given, pretrained=pretrained, size=size)
+        backbone = _from_torchvision(name, given, **settings)
     elif timm.is_model(name):
-        backbone = _from_timm(name, given, pretrained=pretrained, size=size)
+        backbone = _from_timm(name, given, **settings)
     else:
         raise ModelError(f'backbone "{name}" is unknown{_nearest_names(name)}')
     if size is not None and size != backbone.input_spec.size:
@@ -80,7 +89,7 @@ def create_backbone(
 
 
 def _from_timm(
-    name: str, options: dict[str, Any], *, pretrained: bool, size: int | None
+    name: str, options: dict[str, Any], *, pretrained: bool, size: int | None, auxiliary: bool
 ) -> Backbone:
     config = _timm_config(name)
     is_fixed = bool(config.get("fixed_input_size"))
@@ -88,8 +97,13 @@ def _from_timm(
         height, width = config["input_size"][1:]
         if height != width or size not in {None, width}:
             options.setdefault("img_size", size or width)
-    create = functools.partial(timm.create_model, name, pretrained=pretrained, num_classes=0)
+    # the auxiliary net is built with as many classes as the classifier: not with none
+    settings: dict[str, Any] = {"aux_logits": True} if auxiliary else {"num_classes": 0}
+    create = functools.partial(timm.create_model, name, pretrained=pretrained, **settings)
     network = _construct(name, create, options, pretrained=pretrained)
+    taken = tuple(take_auxiliary(network))
+    if auxiliary:
+        cast(Any, network).reset_classifier(0)
     found = resolve_data_config(pretrained_cfg=config)
     built_for = options.get("img_size", found["input_size"][-1])
     spec = InputSpec(
@@ -106,7 +120,8 @@ def _from_timm(
         name=name,
         options=options,
         input_spec=spec,
-        classifier_names=(*names, *_AUXILIARY),
+        classifier_names=(*names, *TAPS),
+        auxiliary=taken,
     )
 
 
@@ -120,7 +135,7 @@ def _timm_config(name: str) -> dict[str, Any]:
 
 
 def _from_torchvision(
-    name: str, options: dict[str, Any], *, pretrained: bool, size: int | None
+    name: str, options: dict[str, Any], *, pretrained: bool, size: int | None, auxiliary: bool
 ) -> Backbone:
     bare = name.removeprefix(TORCHVISION)
     weights: Any = torchvision.models.get_model_weights(bare)
@@ -130,12 +145,13 @@ def _from_torchvision(
     settings: dict[str, Any] = {}
     if bare in {"inception_v3", "googlenet"}:
         # their weights expect pictures that the network itself brings from ImageNet's statistics
-        settings = {"aux_logits": False, "transform_input": True}
+        settings = {"aux_logits": auxiliary, "transform_input": True}
         settings |= {} if pretrained else {"init_weights": True}
     create = functools.partial(
         torchvision.models.get_model, bare, weights="DEFAULT" if pretrained else None, **settings
     )
     network = _construct(name, create, options, pretrained=pretrained)
+    taken = tuple(take_auxiliary(network))
     spec = InputSpec(
         size=options.get("image_size", view.crop_size[0]),
         mean=tuple(view.mean),
@@ -148,7 +164,8 @@ def _from_torchvision(
         name=name,
         options=options,
         input_spec=spec,
-        classifier_names=(_remove_classifier(network), *_AUXILIARY),
+        classifier_names=(_remove_classifier(network), *TAPS),
+        auxiliary=taken,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from finelens.config.schema import HeadConfig, InputConfig, ModelConfig
 from finelens.data.preprocessing import Preprocessing
+from finelens.models.auxiliary import AuxiliaryClassifier
 from finelens.models.backbone import InputSpec
 from finelens.models.backbones import create_backbone
 from finelens.models.classifier import Classifier
@@ -18,6 +19,7 @@ def build_classifier(
     num_classes: int,
     *,
     size: int | None = None,
+    auxiliary: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> Classifier:
     """Return a recipe's classifier with its first weights, in training mode, nothing frozen.
@@ -26,6 +28,7 @@ def build_classifier(
         model: ``weights`` names a file; otherwise ``pretrained`` downloads ImageNet's.
         num_classes: K.
         size: Side of the pictures it will see, pixels; None: the backbone's own.
+        auxiliary: Whether the backbone's auxiliary nets train with it.
         say: Is told which rows of the file's classifier were dropped.
 
     Raises:
@@ -36,9 +39,11 @@ def build_classifier(
         pretrained=model.pretrained and model.weights is None,
         options=model.options,
         size=size,
+        auxiliary=auxiliary,
     )
     head = build_head(model.head, backbone.num_features, num_classes)
-    classifier = Classifier(backbone, head, pooling=model.pooling)
+    nets = (AuxiliaryClassifier(tapped, num_classes) for tapped in backbone.auxiliary)
+    classifier = Classifier(backbone, head, pooling=model.pooling, auxiliary=nets)
     if model.weights is not None:
         dropped = load_weights(classifier, model.weights)
         if dropped and say is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
+from torch.nn.modules.conv import _ConvNd  # pyright: ignore[reportPrivateUsage]
 
 from finelens.errors import ModelError, did_you_mean
 from finelens.models.classifier import Classifier
@@ -20,20 +21,28 @@ def apply_freeze(classifier: Classifier, *, freeze: str, statistics: bool = Fals
     torchvision keep to the order of the forward pass. Parameters that belong directly to a
     module on the way to it (class token, position embedding) are frozen too.
 
+    ``backbone`` freezes the bodies of auxiliary nets too; ``convolutions`` every convolution and
+    batch norm, so that AlexNet's and VGG's linear layers still train.
+
     Args:
         classifier: Is changed; call ``set_training`` before the next training step.
-        freeze: ``none``, ``backbone`` or ``until:LAYER``.
+        freeze: ``none``, ``backbone``, ``convolutions`` or ``until:LAYER``.
         statistics: Whether every batch norm keeps its running mean and variance.
 
     Raises:
         ModelError: If there is no such layer (the nearest are given), or the word is unknown.
     """
     choice, _, layer = freeze.partition(":")
-    if freeze not in {"none", "backbone"} and choice != "until":
-        raise ModelError(f'freeze: "{freeze}" is unknown; use none, backbone or until:LAYER')
+    if freeze not in {"none", "backbone", "convolutions"} and choice != "until":
+        raise ModelError(
+            f'freeze: "{freeze}" is unknown; use none, backbone, convolutions or until:LAYER'
+        )
     frozen: list[str] = []
     if freeze == "backbone":
-        frozen = ["backbone"]
+        frozen = ["backbone", *(f"auxiliary.{n}.body" for n in range(len(classifier.auxiliary)))]
+    elif freeze == "convolutions":
+        kinds = (_ConvNd, _BatchNorm)
+        frozen = [path for path, layer in classifier.named_modules() if isinstance(layer, kinds)]
     elif choice == "until":
         frozen = _parts_until(classifier, layer)
     classifier.requires_grad_(True)

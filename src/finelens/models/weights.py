@@ -13,12 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from finelens.errors import ModelError
+from finelens.models.auxiliary import TAPS, AuxiliaryClassifier
 from finelens.models.backbone import Backbone, one_line
 from finelens.models.classifier import Classifier
 
 Weights = dict[str, Tensor]
 _NETWORK = "backbone.network."
 _HEAD = "head."
+_AUXILIARY = "auxiliary."
 # what torch.load raises on files that are no checkpoint, or that hold more than tensors
 _UNREADABLE = (
     OSError, pickle.UnpicklingError, EOFError, RuntimeError, ValueError, LookupError,
@@ -32,7 +34,7 @@ def load_weights(classifier: Classifier, path: str | Path) -> tuple[str, ...]:
     The file may hold finelens' own weights, or a timm or torchvision state dict (also one
     within ``state_dict`` or ``model``, or under ``module.``). The whole backbone must fit; a
     classifier is taken into the head where all its shapes agree, else it is dropped and the
-    head stays as it is.
+    head stays as it is. So are the body and the classifier of an auxiliary net.
 
     Raises:
         ModelError: If the file cannot be read, holds other things than tensors, or does not
@@ -50,11 +52,13 @@ def load_weights(classifier: Classifier, path: str | Path) -> tuple[str, ...]:
                 "set model.backbone and model.options to those they are of"
             )
     backbone.network.load_state_dict(network, strict=False)
-    head = _as_head(backbone, rows)
+    rows = _load_auxiliary(classifier, rows)
+    of_head = {key: rows[key] for key in rows if not key.startswith((_AUXILIARY, *TAPS))}
+    head = _as_head(backbone, of_head)
     if mismatches(classifier.head, head):
         return tuple(sorted(rows))
     classifier.head.load_state_dict(head)
-    return ()
+    return tuple(sorted(rows.keys() - of_head.keys()))
 
 
 def read_weights(path: str | Path) -> Weights:
@@ -119,10 +123,24 @@ def first_of(problems: list[str]) -> str:
     return ", ".join(problems[:3]) + more
 
 
+def _load_auxiliary(classifier: Classifier, rows: Weights) -> Weights:
+    """Load what fits an auxiliary net; return the rows that were not loaded."""
+    for number, net in enumerate(classifier.auxiliary):
+        assert isinstance(net, AuxiliaryClassifier)
+        for prefix, module in ((f"{_AUXILIARY}{number}.", net), (f"{net.name}.", net.body)):
+            keys = [key for key in module.state_dict() if prefix + key in rows]
+            fitting = {key: rows[prefix + key] for key in keys}
+            if fitting and not mismatches(module, fitting):
+                module.load_state_dict(fitting, strict=False)
+                rows = {key: rows[key] for key in rows.keys() - {prefix + key for key in keys}}
+    return rows
+
+
 def _divide(backbone: Backbone, weights: Weights) -> tuple[Weights, Weights]:
     """Return the network's weights under its own keys, and the classifier's rows."""
     if any(key.startswith(_NETWORK) for key in weights):
-        rows = {key: value for key, value in weights.items() if key.startswith(_HEAD)}
+        own = (_HEAD, _AUXILIARY)
+        rows = {key: value for key, value in weights.items() if key.startswith(own)}
     else:
         expected = backbone.network.state_dict().keys()
         tops = {name.partition(".")[0] for name in backbone.classifier_names}

@@ -26,11 +26,11 @@ def parameter_groups(
 ) -> list[ParameterGroup]:
     """Return the trainable parameters, grouped by rate and weight decay.
 
-    The head moves at ``lr`` and the backbone's last stage at ``backbone_lr`` (None: ``lr``);
-    every stage below it moves at ``layer_decay`` of the stage above, and what no stage holds
-    (a class token, position embeddings) with the first. Vectors (biases, norms) get no weight
-    decay. A group holds ``name`` (``head`` or the stage's), ``params``, ``lr``, ``initial_lr``
-    and ``weight_decay``; frozen parameters and empty groups are left out.
+    The head and auxiliary nets move at ``lr`` and the backbone's last stage at ``backbone_lr``
+    (None: ``lr``); every stage below it moves at ``layer_decay`` of the stage above, and what no
+    stage holds (a class token, position embeddings) with the first. Vectors (biases, norms) get
+    no weight decay. A group holds ``name`` (``head`` or the stage's), ``params``, ``lr``,
+    ``initial_lr`` and ``weight_decay``; frozen parameters and empty groups are left out.
 
     Raises:
         ModelError: If every parameter is frozen.
@@ -73,7 +73,8 @@ def _rated(
         for parameter in classifier.backbone.parameters()
         for depth in [stage_of.get(parameter, 0)]
     ]
-    return backbone + [("head", lr, parameter) for parameter in classifier.head.parameters()]
+    heads = (*classifier.head.parameters(), *classifier.auxiliary.parameters())
+    return backbone + [("head", lr, parameter) for parameter in heads]
 
 
 def build_optimizer(
