@@ -10,13 +10,14 @@ import numpy as np
 import polars as pl
 import torch
 
-from finelens.data.augment import Augmentation
+from finelens.data.augment.augmentation import Augmentation
 from finelens.data.dataset import PictureDataset
 from finelens.data.loader import Loader, resolve_workers
 from finelens.data.manifest import Manifest
 from finelens.data.sources.files import check_unicode, list_pictures
 from finelens.errors import DataError
 from finelens.evaluation.inference import score
+from finelens.evaluation.predictions import predictions_table
 from finelens.evaluation.scores import Scores
 from finelens.models.folder import SavedModel, load_model
 from finelens.progress import Progress, Silent
@@ -62,7 +63,8 @@ class Predictor:
 
         Columns: ``path``, ``labels`` (the classes decided on; null for an unreadable picture),
         ``error`` (why it is unreadable, else null), then ``probability.<class>`` for each
-        class: calibrated, in [0, 1].
+        class: calibrated, in [0, 1]. ``evaluation.decisions.decisions_array`` makes the N x K
+        array of 0 and 1 of it.
 
         Args:
             paths: Files; a folder stands for the pictures in it and below, sorted.
@@ -84,7 +86,7 @@ class Predictor:
             title="predicting",
             progress=progress or Silent(),
         )
-        return _to_table(scores, self.saved)
+        return predictions_table(scores, self.saved.decision).drop("id")
 
     def score(self, manifest: Manifest, *, progress: Progress | None = None) -> Scores:
         """Return the scores of a manifest's pictures, unreadable ones with their error."""
@@ -154,22 +156,3 @@ def find_pictures(paths: Iterable[str | Path]) -> list[str]:
         raise DataError("there is nothing to predict: give a picture or a folder of pictures")
     check_unicode(files)
     return files
-
-
-def _to_table(scores: Scores, saved: SavedModel) -> pl.DataFrame:
-    task, decision = saved.task, saved.decision
-    probabilities_NK = decision.probabilities(task, scores.logits_NK)
-    decisions_NK = decision.decide(probabilities_NK)
-    labels = [
-        None if error else task.names(row)
-        for row, error in zip(decisions_NK, scores.errors, strict=True)
-    ]
-    table = pl.DataFrame(
-        {"path": scores.paths, "labels": labels, "error": scores.errors},
-        schema={"path": pl.String, "labels": pl.List(pl.String), "error": pl.String},
-    )
-    columns = [
-        pl.Series(f"probability.{name}", probabilities_NK[:, k]).fill_nan(None)
-        for k, name in enumerate(task.classes)
-    ]
-    return table.with_columns(columns)

@@ -224,7 +224,10 @@ def test_unknown_keys_are_told_first_and_two_problems_at_most(problem):
         ("phases.0.augment=[flip]", "phases.0.augment.0: flip does not fit: it must be keys with"),
         ("phases.0.augment=3", "phases.0.augment: 3 does not fit: it must be text (put it in quo"),
         ("decide.goal=recall", 'decide: goal "recall" must be f1 or precision>=X'),
-        ("phases.1.freeze=body", 'phases.1: freeze: "body" must be none, backbone or until:LAYER'),
+        (
+            "phases.1.freeze=body",
+            'phases.1: freeze: "body" must be none, backbone, convolutions or until:LAYER',
+        ),
     ],
 )
 def test_a_value_that_does_not_fit_is_named_with_what_would(problem, setting, said):

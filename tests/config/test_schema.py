@@ -84,7 +84,10 @@ def test_numbers_are_finite(section, key, value):
         ({"data": {"val_fraction": 0.6, "test_fraction": 0.4}}, "leave some pictures"),
         ({"model": {"probe": True, "head": {"kind": "mlp"}}}, "set model.probe=false"),
         ({"phases": []}, "at least one"),
-        ({"phases": [{"epochs": 1, "freeze": "body"}]}, '"body" must be none, backbone or until'),
+        (
+            {"phases": [{"epochs": 1, "freeze": "body"}]},
+            '"body" must be none, backbone, convolutions or',
+        ),
         ({"phases": [{"epochs": 1, "freeze": "until:"}]}, "until:LAYER"),
         ({"phases": [{"epochs": 2, "schedule": {"warmup_epochs": 2}}]}, "shorter than the phase"),
         ({"phases": [{"epochs": 0}]}, "greater than or equal to 1"),

@@ -3,7 +3,8 @@ import pytest
 import torch
 from PIL import Image
 
-from finelens.data.augment import Augmentation, sample_generator
+from finelens.data.augment.augmentation import Augmentation
+from finelens.data.augment.generator import sample_generator
 from finelens.data.dataset import PictureDataset, collate
 from finelens.data.images import read_image
 from finelens.data.preprocessing import Preprocessing

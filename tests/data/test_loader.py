@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from finelens.data.augment import Augmentation
+from finelens.data.augment.augmentation import Augmentation
 from finelens.data.dataset import PictureDataset
 from finelens.data.loader import Loader, epoch_order, resolve_workers
 from finelens.data.preprocessing import Preprocessing

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from finelens.data.augment import Augmentation
+from finelens.data.augment.augmentation import Augmentation
 from finelens.data.dataset import PictureDataset
 from finelens.data.loader import Loader
 from finelens.data.preprocessing import Preprocessing

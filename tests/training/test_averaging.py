@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from finelens.errors import RunError
 from finelens.training.averaging import WeightAverage
@@ -131,3 +132,24 @@ def test_averages_of_another_model_are_refused(classifier):
     foreign = WeightAverage(nn.Linear(2, 2), 0.9).state_dict()
     with pytest.raises(RunError, match="does not fit this classifier"):
         WeightAverage(classifier, 0.9).load_state_dict(foreign)
+
+
+def test_equal_shares_are_the_plain_mean_of_the_updates_without_the_start(classifier):
+    average = WeightAverage(classifier, None)
+    seen = []
+    for n in range(1, 5):
+        train_a_little(classifier, n)
+        average.update(classifier)
+        seen.append(floating(classifier))
+    for name, tensor in averages(average).items():
+        torch.testing.assert_close(tensor, torch.stack([each[name] for each in seen]).mean(0))
+
+
+def test_equal_shares_agree_with_torchs_averaged_model(classifier):
+    average, theirs = WeightAverage(classifier, None), AveragedModel(classifier)
+    for n in range(3):
+        train_a_little(classifier, n)
+        average.update(classifier)
+        theirs.update_parameters(classifier)
+    for name, parameter in theirs.module.named_parameters():
+        torch.testing.assert_close(averages(average)[name], parameter.detach())

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from finelens.training.best import Best, BestWeights, is_better
 
@@ -66,3 +67,18 @@ def test_only_the_writing_process_writes(tmp_path, weights):
     best.offer({"accuracy": 0.7}, epoch=3, weights=weights)
     assert best.main.epoch == 3
     assert not list(tmp_path.iterdir())
+
+
+def test_each_metric_gets_a_file_of_its_own_name(tmp_path, weights):
+    best = BestWeights(tmp_path, ("loss", "accuracy"))
+    best.offer({"loss": 1.0, "accuracy": 0.9}, epoch=1, weights=weights)
+    best.offer(
+        {"loss": 0.5, "accuracy": 0.8}, epoch=2, weights={k: v + 1 for k, v in weights.items()}
+    )
+    for _ in range(2):  # finishing again, after a kill, changes nothing
+        best.link_by_metric()
+    for metric in ("loss", "accuracy"):
+        named = load_file(tmp_path / f"best-{metric}.safetensors")
+        assert all(torch.equal(named[k], v) for k, v in best.load(metric).items())
+    best.prune()
+    assert len(list(tmp_path.glob("best-*.safetensors"))) == 4

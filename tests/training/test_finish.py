@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from finelens.evaluation.scores import read_scores
 from finelens.models.folder import load_model
 from finelens.training.finish import finish
 from finelens.training.fit import Fit
@@ -43,3 +44,15 @@ def test_the_summary_tells_probe_best_and_times(finished):
     assert summary["samples_per_second"] > 0
     assert summary["num_parameters"] == setting.classifier.num_parameters
     assert summary["num_updates"] == state.position.update
+
+
+def test_an_unlabelled_test_split_is_scored_and_handed_in_not_judged(make_setting, a2d_data):
+    setting = make_setting(data=a2d_data)
+    finish(setting, Fit(setting).run())
+    assert setting.run.evaluated_splits == ["val"]
+    folder = setting.run.evaluation("test")
+    scores = read_scores(folder / "scores.parquet", setting.task)
+    assert np.isnan(scores.targets_NK).all()
+    decision = load_model(setting.run.model).decision
+    expected_NK = decision.decide(decision.probabilities(setting.task, scores.logits_NK))
+    np.testing.assert_array_equal(np.load(folder / "decisions.npy"), expected_NK)

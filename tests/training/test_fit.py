@@ -106,3 +106,42 @@ def test_tensorboard_events_are_written(make_setting):
     setting = make_setting("train.tensorboard=true")
     Fit(setting).run()
     assert list(setting.run.tensorboard.rglob("events.out.tfevents.*"))
+
+
+AVERAGED = ("train.ema_decay=null", "phases.1.epochs=4", "phases.1.freeze_statistics=false",
+            "phases.1.average_every=2")  # fmt: skip
+
+
+def test_stochastic_weight_averages_are_judged_and_training_goes_on_from_its_own_weights(
+    make_setting, tmp_path
+):
+    averaged = make_setting(*AVERAGED, run=tmp_path / "a")
+    plain = make_setting(*AVERAGED[:-1], run=tmp_path / "b")
+    states = [Fit(setting).run() for setting in (averaged, plain)]
+    own, same = (state.classifier.state_dict() for state in states)
+    assert all(torch.equal(own[name], same[name]) for name in own)
+    ours, theirs = (values(setting, "val", "loss") for setting in (averaged, plain))
+    # probe, one epoch of the first phase, then: own, average, own, average
+    assert ours[:3] == theirs[:3]
+    assert ours[4] == theirs[4]
+    assert ours[5] != theirs[5]
+    assert states[0].phase_average.num_updates == 2
+
+
+def test_auxiliary_nets_add_their_share_of_the_loss(make_setting, tmp_path):
+    settings = ("model.backbone='torchvision:googlenet'", "model.probe=false", "input.size=64",
+                "phases=[{epochs: 1, augment: none}]", "train.ema_decay=null",
+                "optimizer.lr=1.0e-9")  # fmt: skip
+    losses = []
+    for number, weight in enumerate((1.0e-6, 0.3)):
+        run = tmp_path / f"run{number}"
+        setting = make_setting(*settings, f"loss.auxiliary_weight={weight}", run=run)
+        Fit(setting).run()
+        losses.append(values(setting, "train", "loss")[0])
+    # two nets whose loss is about the head's, -log(1/2) a cell
+    assert losses[1] - losses[0] == pytest.approx(2 * 0.3 * 0.7, rel=0.3)
+
+
+def test_an_auxiliary_weight_without_auxiliary_nets_is_refused(make_setting):
+    with pytest.raises(ModelError, match="has no auxiliary nets"):
+        make_setting("loss.auxiliary_weight=0.3")

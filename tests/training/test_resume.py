@@ -66,7 +66,7 @@ def test_a_pickle_is_refused_and_not_run(tmp_path):
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "exploded"),)
 
-    torch.save({"format": 1, "bomb": Bomb()}, tmp_path / "last.pt")
+    torch.save({"format": 2, "bomb": Bomb()}, tmp_path / "last.pt")
     with pytest.raises(RunError):
         Checkpoints(tmp_path, minutes=4).load()
     assert not (tmp_path / "exploded").exists()
@@ -199,7 +199,7 @@ def test_resuming_a_complete_run_leaves_its_model(trained):
 
 
 class StopIn:
-    """A progress that interrupts the first stage of a title."""
+    """A progress that interrupts the first stage of a title after an epoch."""
 
     def __init__(self, title):
         self.title, self.epochs = title, []
@@ -231,6 +231,26 @@ def test_a_run_interrupted_in_validation_logs_its_epoch_once(
         )
     finelens.resume(run)
     assert_same_result(run, alone("false", settings))
+
+
+@pytest.mark.parametrize("title", ["scoring val", "batch statistics of the average"])
+def test_a_run_interrupted_while_an_average_is_judged_ends_like_one_left_alone(
+    tmp_path, table_data, tiny_settings, title
+):
+    settings = tiny_settings(
+        *HARD,
+        "train.ema_decay=null",
+        "phases.1.average_every=1",
+        "phases.1.lr=1.0e-3",
+        "phases.1.freeze_statistics=false",
+    )
+    run = tmp_path / "run"
+    interrupting = StopIn(title)
+    with pytest.raises(Interrupted):
+        finelens.train("finetune", table_data, settings=settings, run=run, progress=interrupting)
+    finelens.resume(run)
+    alone = finelens.train("finetune", table_data, settings=settings, run=tmp_path / "alone")
+    assert_same_result(run, alone)
 
 
 def stopped_run(table_data, tiny_settings, run, *more):

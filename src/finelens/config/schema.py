@@ -25,7 +25,7 @@ from finelens.task import TaskKind
 class DataConfig(Section):
     """Where the pictures are and how they are divided."""
 
-    source: Literal["auto", "folder", "table", "voc"] = Field(
+    source: Literal["auto", "a2d", "folder", "table", "voc"] = Field(
         default="auto", description="on-disk format; auto looks at the path"
     )
     path: str | None = Field(default=None, description="the data; `--data` sets it")
@@ -174,6 +174,11 @@ class Recipe(Section):
     def _has_a_phase(self) -> Self:
         if not self.phases:
             raise ValueError("phases must hold at least one, such as [{epochs: 10}]")
+        if self.train.ema_decay is not None and any(p.average_every for p in self.phases):
+            raise ValueError(
+                "train.ema_decay and a phase's average_every are two averages of the weights; "
+                "keep one of them"
+            )
         return self
 
     @property

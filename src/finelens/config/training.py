@@ -30,6 +30,12 @@ class LossConfig(Section):
     asymmetric_clip: Fraction = Field(
         default=0.05, description="probability shift of easy negatives"
     )
+    auxiliary_weight: float = Field(
+        default=0.0,
+        ge=0.0,
+        description="what the loss of each auxiliary net (Inception, GoogLeNet) counts beside the "
+        "head's; 0: they are left out",
+    )
 
 
 class OptimizerConfig(Section):
@@ -118,7 +124,8 @@ class PhaseConfig(Section):
     )
     freeze: str = Field(
         default="none",
-        description="`none`, `backbone`, or `until:LAYER` (that layer and all before it)",
+        description="`none`, `backbone`, `convolutions` (with their batch norms), or "
+        "`until:LAYER` (that layer and all before it)",
     )
     freeze_statistics: bool = Field(
         default=False, description="keep every batch norm's running mean and variance as they are"
@@ -128,6 +135,12 @@ class PhaseConfig(Section):
         default=None, description="null: the phase's lr where it has one, else the optimizer's"
     )
     schedule: ScheduleConfig = ScheduleConfig()
+    average_every: int | None = Field(
+        default=None,
+        ge=1,
+        description="stochastic weight averaging: weights enter the phase's average every so many "
+        "epochs, and these epochs are judged by it; null: none",
+    )
     size: int | None = Field(
         default=None,
         ge=16,
@@ -142,10 +155,14 @@ class PhaseConfig(Section):
 
     @model_validator(mode="after")
     def _freeze_is_known(self) -> Self:
-        if not re.fullmatch("none|backbone|until:.+", self.freeze):
-            raise ValueError(f'freeze: "{self.freeze}" must be none, backbone or until:LAYER')
+        if not re.fullmatch("none|backbone|convolutions|until:.+", self.freeze):
+            raise ValueError(
+                f'freeze: "{self.freeze}" must be none, backbone, convolutions or until:LAYER'
+            )
         if self.schedule.warmup_epochs >= self.epochs and self.schedule.warmup_epochs > 0:
             raise ValueError("schedule.warmup_epochs must be shorter than the phase")
+        if self.average_every is not None and self.average_every > self.epochs:
+            raise ValueError("average_every must not exceed the phase's epochs")
         return self
 
 

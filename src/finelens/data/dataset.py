@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from finelens.data.augment import Augmentation, sample_generator
+from finelens.data.augment.augmentation import Augmentation
+from finelens.data.augment.generator import sample_generator
 from finelens.data.images import read_image
 from finelens.data.preprocessing import Preprocessing
 from finelens.errors import DataError

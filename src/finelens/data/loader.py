@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
-from finelens.data.augment import sample_generator
+from finelens.data.augment.generator import sample_generator
 from finelens.data.dataset import Batch, PictureDataset, SampleKey, collate
 from finelens.errors import DataError, RunError
 

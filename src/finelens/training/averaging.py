@@ -14,17 +14,20 @@ from finelens.errors import RunError
 
 
 class WeightAverage:
-    """An exponential moving average of parameters and floating buffers, kept in float32.
+    """An average of parameters and floating buffers over updates, kept in float32.
 
-    Buffers that count (a batch norm's ``num_batches_tracked``) are not averaged. All state is
-    explicit: the decay, the number of updates and the averages.
+    With a decay it is an exponential moving average that begins at the weights it is built
+    with; without one every update counts the same, and only updates count (the stochastic
+    weight averaging of Izmailov et al. 2018). Buffers that count (a batch norm's
+    ``num_batches_tracked``) are not averaged. All state is explicit: the decay, the number of
+    updates and the averages.
 
     Attributes:
-        decay: The share of the average that an update keeps, in (0, 1).
+        decay: The share of the average that an update keeps, in (0, 1); None: equal shares.
         num_updates: How many updates it has seen.
     """
 
-    def __init__(self, classifier: nn.Module, decay: float) -> None:
+    def __init__(self, classifier: nn.Module, decay: float | None) -> None:
         self.decay = decay
         self.restart(classifier)
 
@@ -41,8 +44,10 @@ class WeightAverage:
         """Return the decay of the last update: ``min(decay, (1 + n) / (10 + n))``.
 
         Lower at first, so that the start is soon forgotten (as in TensorFlow's
-        ``ExponentialMovingAverage`` with ``num_updates``).
+        ``ExponentialMovingAverage`` with ``num_updates``). With equal shares: ``1 - 1 / n``.
         """
+        if self.decay is None:
+            return 1.0 - 1.0 / max(self.num_updates, 1)
         return min(self.decay, (1 + self.num_updates) / (10 + self.num_updates))
 
     @torch.no_grad()
@@ -99,7 +104,7 @@ class WeightAverage:
                 f'averaged weights: "{foreign[0]}" does not fit this classifier; '
                 "the checkpoint is of another model"
             )
-        self.decay = float(state["decay"])
+        self.decay = state["decay"]
         self.num_updates = int(state["num_updates"])
         for name, average in averages.items():
             self._averages[name].copy_(average)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,6 +77,21 @@ class BestWeights:
             for path in self._folder.glob("best-epoch-*.safetensors"):
                 if path not in kept:
                     path.unlink()
+
+    def link_by_metric(self) -> None:
+        """Give each metric's best weights a name of their own beside the epochs' files.
+
+        ``best-<metric>.safetensors``, a hard link where the file system knows them.
+        """
+        if not self._is_writer:
+            return
+        for metric, best in self.best.items():
+            link = self._folder / f"best-{metric}.safetensors"
+            link.unlink(missing_ok=True)
+            try:
+                os.link(self._path(best.epoch), link)
+            except OSError:
+                shutil.copyfile(self._path(best.epoch), link)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the values and epochs, for a checkpoint."""

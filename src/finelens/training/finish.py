@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from finelens.decision import Decision
+from finelens.evaluation.decisions import write_decisions
 from finelens.evaluation.evaluate import evaluate, write_evaluation
-from finelens.evaluation.scores import Scores
+from finelens.evaluation.predictions import predictions_table
+from finelens.evaluation.scores import Scores, write_scores
 from finelens.evaluation.thresholds import choose_decision
 from finelens.models.folder import SavedModel, save_model
 from finelens.runs.directory import write_json_atomic
@@ -28,6 +30,7 @@ def finish(setting: Setting, state: TrainingState) -> None:
     setting.accelerator.wait_for_everyone()
     classifier = setting.classifier
     classifier.load_state_dict(state.best.load(state.best.metrics[0]))
+    classifier.drop_auxiliary()
     started = time.perf_counter()
     val = setting.score("val")
     seconds_per_picture = (time.perf_counter() - started) / val.num_examples
@@ -37,6 +40,7 @@ def finish(setting: Setting, state: TrainingState) -> None:
         scored["test"] = setting.score("test")
     if not setting.accelerator.is_main_process:
         return
+    state.best.link_by_metric()
     for split, scores in scored.items():
         _evaluate(setting, split, scores, decision)
     summary = _summary(setting, state) | {"seconds_per_picture": seconds_per_picture}
@@ -60,10 +64,22 @@ def _choose(setting: Setting, val: Scores) -> Decision:
 
 def _evaluate(setting: Setting, split: str, scores: Scores, decision: Decision) -> None:
     if not scores.labelled().num_examples:
-        setting.progress.say(f"{split} has no labels: it was scored, not judged")
+        _hand_in(setting, split, scores, decision)
         return
     evaluation = evaluate(scores, decision, split=split, seed=setting.recipe.seed)
     write_evaluation(setting.run.evaluation(split), evaluation, scores, decision)
+
+
+def _hand_in(setting: Setting, split: str, scores: Scores, decision: Decision) -> None:
+    """Write what is known of pictures without labels: scores, and the decisions as an array."""
+    folder = setting.run.evaluation(split)
+    write_scores(folder / "scores.parquet", scores, decision)
+    write_decisions(folder / "decisions.npy", predictions_table(scores, decision))
+    left_out = " (unreadable pictures were left out of the data)" if setting.bad_files else ""
+    setting.progress.say(
+        f"{split} has no labels: its {scores.num_examples} x {scores.task.num_classes} decisions "
+        f"are in {folder / 'decisions.npy'} and .csv{left_out}"
+    )
 
 
 def _summary(setting: Setting, state: TrainingState) -> dict[str, Any]:

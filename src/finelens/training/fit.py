@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -20,8 +19,9 @@ from finelens.evaluation.scores import Scores
 from finelens.models.freeze import apply_freeze, set_training
 from finelens.progress import Advance
 from finelens.runs.log import PROBE_PHASE, MetricsLog
+from finelens.training.agreement import agreement_names
 from finelens.training.averaging import WeightAverage
-from finelens.training.best import BestWeights, is_better
+from finelens.training.best import BestWeights
 from finelens.training.interruption import Interrupted
 from finelens.training.loop import UpdateRule, learning_rate, train_epoch
 from finelens.training.losses import build_loss
@@ -32,6 +32,8 @@ from finelens.training.resume import Checkpoints
 from finelens.training.setting import Setting, fitting_size
 from finelens.training.start import start_from_probe
 from finelens.training.state import EpochSums, Position, TrainingState
+from finelens.training.statistics import renew_statistics
+from finelens.training.stopping import consider_stopping
 
 _SAVE_BEFORE_VALIDATION_S = 60.0
 """Validation keeps no state: a kill in it loses no more than it and this."""
@@ -45,7 +47,8 @@ class Fit:
     Raises:
         ConfigError: If the recipe contradicts the data, or names an unknown augmentation,
             metric or step.
-        ModelError: If a layer to freeze is unknown.
+        ModelError: If a layer to freeze is unknown, or a phase's pictures have a size that the
+            network does not take.
     """
 
     def __init__(self, setting: Setting) -> None:
@@ -57,6 +60,9 @@ class Fit:
         )
         for phase in self.phases:
             apply_freeze(setting.classifier, freeze=phase.freeze)
+        own_size = setting.classifier.backbone.input_spec.size
+        for size in {phase.augmentation.preprocessing.size for phase in self.phases} - {own_size}:
+            setting.classifier.check_size(size)
         self.checkpoints = Checkpoints(
             setting.run.checkpoints,
             minutes=recipe.train.checkpoint_minutes,
@@ -67,6 +73,7 @@ class Fit:
         self.loss = build_loss(recipe.loss, setting.task.kind, targets_NK)
         self.rule = UpdateRule(
             loss=self.loss,
+            auxiliary_weight=recipe.loss.auxiliary_weight,
             preprocessing=setting.preprocessing,
             task=setting.task,
             accumulate=recipe.train.accumulate,
@@ -116,6 +123,9 @@ class Fit:
             best=BestWeights(setting.run.checkpoints, metrics, is_writer=is_writer),
             log=MetricsLog(setting.run.metrics_log, size=log_size, is_writer=is_writer),
             average=WeightAverage(classifier, train.ema_decay) if train.ema_decay else None,
+            phase_average=WeightAverage(classifier, None)
+            if any(phase.average_every for phase in self.phases)
+            else None,
         )
 
     def _start(self) -> None:
@@ -139,6 +149,8 @@ class Fit:
         )
         if optimizer_state is not None:
             state.optimizer.load_state_dict(optimizer_state)
+        elif state.phase_average:
+            state.phase_average.restart(state.classifier)
         loader = setting.loader("train", augmentation=phase.augmentation)
         model = self._shared_model()
         while state.position.epoch < phase.epochs and not state.stopped:
@@ -173,7 +185,7 @@ class Fit:
             )  # fmt: skip
         if self.checkpoints.age_s > _SAVE_BEFORE_VALIDATION_S:
             self._save()
-        self._finish_epoch(phase)
+        self._finish_epoch(phase, loader)
 
     def _after_update(self, advance: Advance) -> Callable[[int], None]:
         def after_update(num_pictures: int) -> None:
@@ -183,12 +195,12 @@ class Fit:
 
         return after_update
 
-    def _finish_epoch(self, phase: Phase) -> None:
+    def _finish_epoch(self, phase: Phase, loader: Loader) -> None:
         """Validate, log, keep the best weights, decide on stopping, and save."""
-        state = self.state
+        state, setting = self.state, self.setting
         epoch = phase.first_epoch + state.position.epoch + 1
-        with state.average.applied(state.classifier) if state.average else nullcontext():
-            values = self._measure(self.setting.score("val"))
+        with self._judged_weights(phase, loader):
+            values = self._measure(setting.score("val"))
             # not before: a validation that is interrupted begins again
             self._log_epoch(phase, epoch, values)
             checkpointed = [best.epoch for best in state.best.best.values()]
@@ -197,17 +209,48 @@ class Fit:
         state.position = Position(
             state.position.phase, state.position.epoch + 1, 0, state.position.update
         )
-        self._consider_stopping(values)
+        stop = setting.recipe.stop
+        metric = stop.metric or state.best.metrics[0]
+        consider_stopping(state, metric, values[metric], target=stop.target, patience=stop.patience)
         self._save()
         state.best.prune(keep_epochs=checkpointed)
+
+    @contextmanager
+    def _judged_weights(self, phase: Phase, loader: Loader) -> Iterator[None]:
+        """Let the classifier hold what an epoch is judged by: an average, or its own weights."""
+        state = self.state
+        num_averaged, is_left = divmod(state.position.epoch + 1, phase.average_every or 1)
+        if phase.average_every is None or is_left:
+            with state.average.applied(state.classifier) if state.average else nullcontext():
+                yield
+            return
+        assert state.phase_average is not None
+        # an epoch that was interrupted while it was judged has averaged its weights already
+        if state.phase_average.num_updates < num_averaged:
+            state.phase_average.update(state.classifier)
+        with state.phase_average.applied(state.classifier):
+            self._renew_statistics(phase, loader)
+            yield
+
+    def _renew_statistics(self, phase: Phase, loader: Loader) -> None:
+        setting = self.setting
+        total = len(loader.dataset)
+        with setting.progress.stage("batch statistics of the average", total) as advance:
+            renew_statistics(
+                self.state.classifier, loader, setting.preprocessing,
+                epoch=phase.first_epoch + self.state.position.epoch,
+                device=setting.accelerator.device,
+                channels_last=setting.recipe.train.channels_last,
+                advance=advance,
+            )  # fmt: skip
 
     def _log_epoch(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
         sums = self.state.sums
         loss, speed = sums.loss / sums.pictures, sums.pictures / sums.seconds
-        agreement = "example_f1" if self.setting.task.is_multi_label else "accuracy"
+        agreed = zip(agreement_names(self.setting.task), sums.agreement, strict=True)
         trained = {
             "loss": loss,
-            agreement: sums.agreement / sums.pictures,
+            **{name: value / sums.pictures for name, value in agreed},
             "learning_rate": learning_rate(self.state),
             "samples_per_second": speed,
         }
@@ -224,20 +267,6 @@ class Fit:
         values = {"loss": float(loss), **quick_metrics(scores)}
         # batch norms of other processes saw other pictures: all go by the first one's figures
         return broadcast_object_list([values])[0]
-
-    def _consider_stopping(self, values: Mapping[str, float]) -> None:
-        stop, state = self.setting.recipe.stop, self.state
-        name = stop.metric or state.best.metrics[0]
-        if stop.target is not None and (
-            math.isclose(values[name], stop.target) or is_better(name, values[name], stop.target)
-        ):
-            state.stopped = f"{name} reached {stop.target:g}"
-        if is_better(name, values[name], state.stop_best):
-            state.stop_best, state.epochs_without_better = values[name], 0
-        else:
-            state.epochs_without_better += 1
-        if stop.patience is not None and state.epochs_without_better >= stop.patience:
-            state.stopped = f"{name} not better for {stop.patience} epochs"
 
     def _title(self, phase: Phase) -> str:
         epoch = phase.first_epoch + self.state.position.epoch + 1

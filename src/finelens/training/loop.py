@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from finelens.data.loader import Batch, Loader
 from finelens.data.preprocessing import Preprocessing
 from finelens.task import Task
+from finelens.training.agreement import batch_agreement
 from finelens.training.losses import Loss
 from finelens.training.phases import Phase
 from finelens.training.randomness import seed_batch
@@ -26,8 +27,9 @@ class UpdateRule:
 
     Attributes:
         loss: From logits (B, K) and targets (B, K) to a scalar.
+        auxiliary_weight: What the loss of each auxiliary net counts beside the head's.
         preprocessing: Normalises the pictures.
-        task: Says what agreement is.
+        task: Says what agreement is measured.
         accumulate: Batches a weight update.
         clip_norm: Largest gradient norm, if any.
         channels_last: The memory format of the pictures.
@@ -35,6 +37,7 @@ class UpdateRule:
     """
 
     loss: Loss
+    auxiliary_weight: float
     preprocessing: Preprocessing
     task: Task
     accumulate: int
@@ -119,26 +122,30 @@ def _set_rate(state: TrainingState, phase: Phase, num_batches: int, size: int) -
 def _backward(
     batch: Batch, rule: UpdateRule, model: nn.Module, accelerator: Accelerator, *, share: float
 ) -> Tensor:
-    """Add a batch's gradients; return the sums over its pictures of loss and agreement, (2,)."""
+    """Add a batch's gradients; return the sums over its pictures of loss and agreement."""
     images_BCHW = batch.images_BCHW.to(accelerator.device, non_blocking=True)
     images_BCHW = rule.preprocessing.normalise(images_BCHW)
     if rule.channels_last:
         images_BCHW = images_BCHW.to(memory_format=torch.channels_last)
     targets_BK = batch.targets_BK.to(accelerator.device, non_blocking=True)
     with accelerator.autocast():
-        logits_BK = model(images_BCHW)
+        outputs = model(images_BCHW)
+    logits_BK, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
     loss = rule.loss(logits_BK.float(), targets_BK)
+    for of_net_BK in auxiliary:
+        loss = loss + rule.auxiliary_weight * rule.loss(of_net_BK.float(), targets_BK)
     accelerator.backward(loss * share)
     agreement = batch_agreement(logits_BK.detach(), targets_BK, rule.task)
-    return torch.stack([loss.detach() * len(targets_BK), agreement])
+    return torch.cat([loss.detach()[None] * len(targets_BK), agreement])
 
 
 def _add(state: TrainingState, sums: Tensor, accelerator: Accelerator) -> None:
     if accelerator.num_processes > 1:
         sums = torch.as_tensor(accelerator.reduce(sums, "sum"))
-    loss, agreement = sums.tolist()
+    loss, *agreement = sums.tolist()
     state.sums.loss += loss
-    state.sums.agreement += agreement
+    before = state.sums.agreement or [0.0] * len(agreement)
+    state.sums.agreement = [old + new for old, new in zip(before, agreement, strict=True)]
 
 
 def _update(
@@ -151,17 +158,6 @@ def _update(
     state.optimizer.zero_grad(set_to_none=True)
     if state.average:
         state.average.update(state.classifier)
-
-
-def batch_agreement(logits_BK: Tensor, targets_BK: Tensor, task: Task) -> Tensor:
-    """Return the sum over a batch of accuracy (one of many) or example F1 at 0.5."""
-    if not task.is_multi_label:
-        return (logits_BK.argmax(1) == targets_BK.argmax(1)).float().sum()
-    is_counted_BK = ~targets_BK.isnan()
-    said_BK = (logits_BK >= 0) & is_counted_BK
-    true_BK = (targets_BK == 1) & is_counted_BK
-    total_B = said_BK.sum(1) + true_BK.sum(1)
-    return (2 * (said_BK & true_BK).sum(1) / total_B.clamp(min=1)).sum()
 
 
 def _sync(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from finelens.config.schema import Recipe
 from finelens.config.training import OptimizerConfig, PhaseConfig
-from finelens.data.augment import Augmentation
+from finelens.data.augment.augmentation import Augmentation
 from finelens.data.preprocessing import Preprocessing
 from finelens.training.schedule import build_schedule
 
@@ -25,6 +25,8 @@ class Phase:
         freeze_statistics: Whether batch norms keep their running mean and variance.
         lr: Learning rate of the head at factor 1.
         backbone_lr: Learning rate of the backbone at factor 1.
+        average_every: Epochs between two weights that enter the phase's average; None: it has
+            none.
         rate_factor: From progress in epochs of the phase, in [0, epochs], to a factor.
     """
 
@@ -36,6 +38,7 @@ class Phase:
     freeze_statistics: bool
     lr: float
     backbone_lr: float
+    average_every: int | None
     rate_factor: Callable[[float], float]
 
 
@@ -82,5 +85,6 @@ def _build_phase(
         freeze_statistics=config.freeze_statistics,
         lr=lr,
         backbone_lr=backbone_lr,
+        average_every=config.average_every,
         rate_factor=build_schedule(config.schedule, config.epochs),
     )

@@ -14,7 +14,7 @@ import torch
 
 from finelens.errors import RunError
 
-_FORMAT = 1
+_FORMAT = 2
 _LAST, _PREVIOUS = "last.pt", "previous.pt"
 
 

@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 
 from finelens.config.schema import Recipe
-from finelens.data.augment import Augmentation
+from finelens.data.augment.augmentation import Augmentation
 from finelens.data.dataset import PictureDataset
 from finelens.data.extent import median_shorter_side
 from finelens.data.loader import Loader, resolve_workers
@@ -138,6 +138,7 @@ def build_setting(
         recipe.model,
         manifest.task.num_classes,
         size=size if isinstance(size, int) else None,
+        auxiliary=recipe.loss.auxiliary_weight > 0,
         say=progress.say,
     )
     if size == "auto":

@@ -36,7 +36,7 @@ class EpochSums:
     """Sums over the running epoch's pictures, from which its training figures follow."""
 
     loss: float = 0.0
-    agreement: float = 0.0
+    agreement: list[float] = field(default_factory=list)
     pictures: int = 0
     seconds: float = 0.0
 
@@ -50,6 +50,7 @@ class TrainingState:
         best: Best weights so far.
         log: What was measured.
         average: The moving average of the weights, if one is kept.
+        phase_average: The running phase's stochastic weight average, if any phase has one.
         optimizer: The running phase's.
         position: Where training is.
         sums: The running epoch's sums.
@@ -65,6 +66,7 @@ class TrainingState:
     best: BestWeights
     log: MetricsLog
     average: WeightAverage | None
+    phase_average: WeightAverage | None = None
     optimizer: Optimizer | None = None
     position: Position = field(default_factory=Position)
     sums: EpochSums = field(default_factory=EpochSums)
@@ -80,6 +82,7 @@ class TrainingState:
         return {
             "classifier": self.classifier.state_dict(),
             "average": self.average.state_dict() if self.average else None,
+            "phase_average": self.phase_average.state_dict() if self.phase_average else None,
             "optimizer": self.optimizer.state_dict() if self.optimizer else None,
             "best": self.best.state_dict(),
             "position": asdict(self.position),
@@ -102,6 +105,8 @@ class TrainingState:
         self.classifier.load_state_dict(state["classifier"])
         if self.average:
             self.average.load_state_dict(state["average"])
+        if self.phase_average:
+            self.phase_average.load_state_dict(state["phase_average"])
         self.best.load_state_dict(state["best"])
         self.position = Position(**state["position"])
         self.sums = EpochSums(**state["sums"])

@@ -7,7 +7,10 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional
 
-from finelens.data.augment import POLICIES, STEPS, Augmentation, sample_generator
+from finelens.data.augment.augmentation import Augmentation
+from finelens.data.augment.generator import sample_generator
+from finelens.data.augment.policies import POLICIES
+from finelens.data.augment.steps import FRAMINGS, STEPS
 from finelens.data.preprocessing import Preprocessing
 from finelens.errors import ConfigError
 
@@ -40,19 +43,6 @@ class Rigged:
         return np.arange(count)
 
 
-def test_draws_depend_on_seed_epoch_and_index_alone():
-    first = sample_generator(1, 2, 3).random(4)
-    assert np.array_equal(first, sample_generator(1, 2, 3).random(4))
-    keys = [(1, 2, 3), (0, 2, 3), (1, 3, 3), (1, 2, 4), (2, 1, 3), (3, 2, 1)]
-    assert len({tuple(sample_generator(*key).random(4)) for key in keys}) == len(keys)
-
-
-def test_draws_of_neighbouring_samples_are_unrelated():
-    draws = np.array([sample_generator(0, 0, index).random(2) for index in range(2000)])
-    assert abs(draws.mean() - 0.5) < 0.02
-    assert abs(np.corrcoef(draws[:-1, 0], draws[1:, 0])[0, 1]) < 0.08
-
-
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (60, 80), (32, 32)])
 def test_every_policy_gives_the_input_shape_for_every_picture(policy, shape):
@@ -63,12 +53,45 @@ def test_every_policy_gives_the_input_shape_for_every_picture(policy, shape):
         assert view.dtype == torch.uint8
 
 
+@pytest.mark.parametrize("name", [name for name in STEPS if name != "one_of"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 90), (90, 1), (2, 3), (60, 80)])
+def test_every_step_takes_a_picture_of_any_size(name, shape):
+    augmentation = Augmentation([{name: {}}], PREPROCESSING)
+    [step] = augmentation.steps
+    picture = torch.from_numpy(smooth(*shape)).permute(2, 0, 1)
+    before = picture.clone()
+    for index in range(3):
+        view = step(picture, sample_generator(0, 0, index), PREPROCESSING)
+        assert view.dtype == torch.uint8
+        assert torch.equal(picture, before)
+        assert (name in FRAMINGS) or view.shape == picture.shape
+
+
+def test_steps_without_framing_begin_from_the_evaluation_view():
+    view = Augmentation([{"flip": {"p": 1}}], PREPROCESSING)(smooth(), sample_generator(0, 0, 0))
+    assert torch.equal(view, PREPROCESSING(smooth()).flip(2))
+
+
+def test_steps_before_a_framing_act_on_the_whole_picture():
+    steps = [{"flip": {"p": 1}}, {"resize": {"shorter": 60}}]
+    view = Augmentation(steps, PREPROCESSING)(smooth(60, 80), sample_generator(0, 0, 0))
+    mirrored = torch.from_numpy(smooth(60, 80)).permute(2, 0, 1).flip(2)
+    assert torch.equal(view, PREPROCESSING.resample(mirrored, 32, 32))
+
+
+def test_a_framing_inside_a_choice_begins_from_the_whole_picture():
+    steps = [{"one_of": {"steps": [{"random_scale": {}}], "p": 0}}]
+    view = Augmentation(steps, PREPROCESSING)(smooth(60, 80), sample_generator(0, 0, 0))
+    whole = torch.from_numpy(smooth(60, 80)).permute(2, 0, 1)
+    assert torch.equal(view, PREPROCESSING.resample(whole, 32, 32))
+
+
 def test_none_is_the_evaluation_view():
     view = Augmentation("none", PREPROCESSING)(smooth(), sample_generator(0, 0, 0))
     assert torch.equal(view, PREPROCESSING(smooth()))
 
 
-@pytest.mark.parametrize("policy", ["light", "standard"])
+@pytest.mark.parametrize("policy", sorted(set(POLICIES) - {"none"}))
 def test_views_repeat_for_a_key_and_differ_between_keys(policy):
     augmentation = Augmentation(policy, PREPROCESSING)
     views = [augmentation(smooth(), sample_generator(0, 0, index)) for index in range(6)]
@@ -78,7 +101,8 @@ def test_views_repeat_for_a_key_and_differ_between_keys(policy):
 
 
 def test_no_global_random_state_is_read_or_changed():
-    steps = [{name: {}} for name in STEPS]
+    inner = [{name: {}} for name in STEPS if name not in ("random_resized_crop", "one_of")]
+    steps = [*inner, {"one_of": {"steps": inner, "p": 1}}]
     augmentation = Augmentation(steps, PREPROCESSING)
     torch_state, numpy_state = torch.get_rng_state(), copy.deepcopy(np.random.get_state())  # noqa: NPY002
     first = augmentation(smooth(), sample_generator(0, 0, 0))
@@ -182,6 +206,8 @@ def test_augmentation_can_be_sent_to_another_process():
         ([{"random_resized_crop": {"scale": [0.0, 0.2]}}], "greater than 0"),
         ([{"random_resized_crop": {"ratio": 2}}], "random_resized_crop.ratio: 2 does not fit"),
         ([{"flip": {}}, {"random_resized_crop": {}}], "must be the first step"),
+        ([{"random_resized_crop": {}}, {"resize": {}}], "the only one to choose what is seen"),
+        ([{"one_of": {"steps": [{"random_resized_crop": {}}]}}], "must be the first step"),
         ([{"flip": {}, "rotate": {}}], "must name one step"),
         ([{}], "must name one step"),
     ],

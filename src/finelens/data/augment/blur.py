@@ -1,0 +1,120 @@
+"""The blurs of a view."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.random import Generator
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+
+from finelens.data.augment.settings import OddKernel, PositiveRange, Probability
+from finelens.data.preprocessing import Preprocessing
+
+
+def gaussian_blur(
+    view_CHW: Tensor,
+    generator: Generator,
+    _preprocessing: Preprocessing,
+    *,
+    kernel: OddKernel = 3,
+    sigma: PositiveRange | None = None,
+    p: Probability = 1.0,
+) -> Tensor:
+    """Return the view, with probability p under a Gaussian of so many pixels.
+
+    Its standard deviation is drawn uniformly, in pixels; without a range it is OpenCV's for the
+    kernel, 0.3 ((kernel - 1) / 2 - 1) + 0.8. Equals torchvision's ``gaussian_blur``.
+    """
+    if generator.random() >= p:
+        return view_CHW
+    spread = 0.3 * ((kernel - 1) / 2 - 1) + 0.8 if sigma is None else generator.uniform(*sigma)
+    margin, (height, width) = kernel // 2, view_CHW.shape[-2:]
+    if min(height, width) > margin:
+        return functional.gaussian_blur(view_CHW, [kernel, kernel], [spread, spread])
+    wide_CHW = _widened(view_CHW, margin, "reflect")
+    wide_CHW = functional.gaussian_blur(wide_CHW, [kernel, kernel], [spread, spread])
+    return wide_CHW[:, margin : margin + height, margin : margin + width]
+
+
+def motion_blur(
+    view_CHW: Tensor,
+    generator: Generator,
+    _preprocessing: Preprocessing,
+    *,
+    kernel: OddKernel = 3,
+    p: Probability = 1.0,
+) -> Tensor:
+    """Return the view, with probability p averaged along a line of so many pixels.
+
+    The line goes through the pixel; its direction is uniform. Beyond the border the view is
+    mirrored.
+    """
+    if generator.random() >= p:
+        return view_CHW
+    line_KK = torch.from_numpy(_line(kernel, generator.uniform(0, math.pi))).to(torch.float32)
+    wide_CHW = _widened(view_CHW, kernel // 2, "reflect").to(torch.float32)
+    weights_C1KK = line_KK.expand(len(wide_CHW), 1, kernel, kernel)
+    blurred_CHW = F.conv2d(wide_CHW, weights_C1KK, groups=len(wide_CHW))
+    return blurred_CHW.add_(0.5).clamp_(0, 255).to(torch.uint8)
+
+
+def median_blur(
+    view_CHW: Tensor,
+    generator: Generator,
+    _preprocessing: Preprocessing,
+    *,
+    kernel: Literal[3] = 3,
+    p: Probability = 1.0,
+) -> Tensor:
+    """Return the view, with probability p each value the median of the 3 x 3 around it.
+
+    Beyond the border the outermost pixels are repeated, as in OpenCV's ``medianBlur``.
+    """
+    if generator.random() >= p:
+        return view_CHW
+    wide_CHW = _widened(view_CHW, kernel // 2, "edge")
+    columns = _sorted_three(*(wide_CHW[:, n : n + view_CHW.shape[1]] for n in range(3)))
+    # the median of nine is that of the highest low, the middle middle and the lowest high of
+    # three sorted columns, and neighbours share their columns (Paeth, 1990)
+    low, middle, high = (
+        tuple(column[:, :, n : n + view_CHW.shape[2]] for n in range(3)) for column in columns
+    )
+    highest_low = torch.maximum(torch.maximum(low[0], low[1]), low[2])
+    lowest_high = torch.minimum(torch.minimum(high[0], high[1]), high[2])
+    return _median_of_three(highest_low, _median_of_three(*middle), lowest_high)
+
+
+def _line(kernel: int, angle: float) -> np.ndarray:
+    """Return the weights of a line through the middle, shape (kernel, kernel), of sum 1."""
+    along, across = math.cos(angle), math.sin(angle)
+    is_steep = abs(across) > abs(along)
+    slope = along / across if is_steep else across / along
+    places = np.arange(kernel)
+    heights = kernel // 2 + (places - kernel // 2) * slope
+    below = np.floor(heights).astype(int)
+    weights = np.zeros((kernel, kernel))
+    weights[below, places] = 1 - (heights - below)
+    weights[np.minimum(below + 1, kernel - 1), places] += heights - below
+    return (weights.T.copy() if is_steep else weights) / kernel
+
+
+def _widened(view_CHW: Tensor, margin: int, mode: Literal["reflect", "edge"]) -> Tensor:
+    # unlike torch's, numpy's padding takes uint8 and sides of one pixel
+    margins = ((0, 0), (margin, margin), (margin, margin))
+    return torch.from_numpy(np.pad(view_CHW.contiguous().numpy(), margins, mode=mode))
+
+
+def _sorted_three(a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    a, b = torch.minimum(a, b), torch.maximum(a, b)
+    b, c = torch.minimum(b, c), torch.maximum(b, c)
+    return torch.minimum(a, b), torch.maximum(a, b), c
+
+
+def _median_of_three(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    low, high = torch.minimum(a, b), torch.maximum(a, b)
+    return torch.maximum(low, torch.minimum(high, c))

@@ -1,0 +1,162 @@
+"""The contact sheet: one picture under many draws, beside what the network sees when scoring."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import matplotlib as mpl
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from finelens.data.augment.augmentation import Augmentation
+from finelens.data.augment.generator import sample_generator
+from finelens.data.augment.steps import Step
+from finelens.data.images import ImageArray
+from finelens.errors import ConfigError
+
+SIDE = 4
+"""Draws in a row, and rows."""
+
+# paper a shade darker than white, so that the edge of a white picture is seen
+_INK, _MUTED, _PAPER = "#1f2328", "#59636e", "#f6f8fa"
+_CELL, _GAP, _MARGIN, _GUTTER = 224, 8, 48, 40
+_GRID = SIDE * _CELL + (SIDE - 1) * _GAP
+_SCORED = 2 * _CELL + _GAP
+_WIDTH = 2 * _MARGIN + _SCORED + _GUTTER + _GRID
+_TITLE_HEIGHT, _HEADING_HEIGHT, _CAPTION_HEIGHT, _LINE_HEIGHT = 84, 46, 32, 23
+_MOST_CHARACTERS = 52
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One policy's part of a sheet; the heading, such as a phase's name, may be empty."""
+
+    heading: str
+    augmentation: Augmentation
+
+
+def draw_sheet(
+    image_HWC: ImageArray, panels: Sequence[Panel], *, title: str, subtitle: str, seed: int = 0
+) -> Image.Image:
+    """Return a picture with a panel a policy, one below the other.
+
+    A panel holds the evaluation view, the policy's steps, and ``SIDE`` x ``SIDE`` draws: those of
+    sample 0 in the first epochs under a seed. Views of another side than 224 pixels are scaled.
+
+    Args:
+        image_HWC: A picture of any size.
+        panels: At least one.
+        title: In large letters.
+        subtitle: Below it.
+        seed: Of the draws, 0 or more.
+    """
+    heights = [_panel_height(panel) for panel in panels]
+    height = _MARGIN + _TITLE_HEIGHT + sum(heights) + _GUTTER * (len(panels) - 1) + _MARGIN
+    sheet = Image.new("RGB", (_WIDTH, height), _PAPER)
+    _write(sheet, (_MARGIN, _MARGIN), title, _font(32, is_bold=True), _INK)
+    _write(sheet, (_MARGIN, _MARGIN + 44), subtitle, _font(17), _MUTED)
+    top = _MARGIN + _TITLE_HEIGHT
+    for panel, panel_height in zip(panels, heights, strict=True):
+        _draw_panel(sheet, panel, image_HWC, top, seed)
+        top += panel_height + _GUTTER
+    return sheet
+
+
+def write_sheet(sheet: Image.Image, path: Path) -> None:
+    """Write a sheet as PNG, whole or not at all; a file that is there is replaced.
+
+    Raises:
+        ConfigError: If it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        sheet.save(temporary, format="PNG")
+        temporary.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _panel_height(panel: Panel) -> int:
+    left = _SCORED + _GAP + _LINE_HEIGHT * len(_told_lines(panel.augmentation))
+    heading = _HEADING_HEIGHT if panel.heading else 0
+    return heading + _CAPTION_HEIGHT + max(_GRID, left)
+
+
+def _draw_panel(
+    sheet: Image.Image, panel: Panel, image_HWC: ImageArray, top: int, seed: int
+) -> None:
+    augmentation = panel.augmentation
+    left, right = _MARGIN, _MARGIN + _SCORED + _GUTTER
+    if panel.heading:
+        _write(sheet, (left, top), panel.heading, _font(22, is_bold=True), _INK)
+        top += _HEADING_HEIGHT
+    _write(sheet, (left, top), "when scoring", _font(16), _MUTED)
+    _write(sheet, (right, top), f"when training, {SIDE * SIDE} draws", _font(16), _MUTED)
+    top += _CAPTION_HEIGHT
+    sheet.paste(_picture(augmentation.preprocessing(image_HWC), _SCORED), (left, top))
+    for number in range(SIDE * SIDE):
+        view_CHW = augmentation(image_HWC, sample_generator(seed, number, 0))
+        row, column = divmod(number, SIDE)
+        place = (right + column * (_CELL + _GAP), top + row * (_CELL + _GAP))
+        sheet.paste(_picture(view_CHW, _CELL), place)
+    for number, line in enumerate(_told_lines(augmentation)):
+        place = (left, top + _SCORED + 2 * _GAP + number * _LINE_HEIGHT)
+        _write(sheet, place, line, _font(14, is_mono=True), _INK)
+
+
+def _picture(view_CHW: Tensor, side: int) -> Image.Image:
+    image = Image.fromarray(view_CHW.permute(1, 2, 0).contiguous().numpy())
+    return image.resize((side, side), Image.Resampling.LANCZOS)
+
+
+def _told_lines(augmentation: Augmentation) -> list[str]:
+    return list(_told(augmentation.steps, "")) or ["no step: every draw is the scoring view"]
+
+
+def _told(steps: Sequence[Step], indent: str) -> Iterator[str]:
+    for step in steps:
+        settings = [
+            f"{name}{_NO_BREAK}{_spoken(value)}"
+            for name, value in step.settings.items()
+            if value is not None and name != "steps" and (name, value) != ("p", 1.0)
+        ]
+        yield from textwrap.wrap(
+            f"{step.name}: {', '.join(settings)}" if settings else step.name,
+            width=_MOST_CHARACTERS,
+            initial_indent=indent,
+            subsequent_indent=f"{indent}    ",
+        )
+        yield from _told(step.settings.get("steps", ()), f"{indent}  ")
+
+
+def _spoken(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{f',{_NO_BREAK}'.join(map(_spoken, value))}]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _write(
+    sheet: Image.Image,
+    place: tuple[int, int],
+    text: str,
+    font: ImageFont.FreeTypeFont,
+    ink: str,
+) -> None:
+    room = sheet.width - place[0] - _MARGIN
+    while font.getlength(text) > room:
+        text = f"{text[:-2]}…"
+    ImageDraw.Draw(sheet).text(place, text, font=font, fill=ink)
+
+
+@cache
+def _font(size: int, *, is_bold: bool = False, is_mono: bool = False) -> ImageFont.FreeTypeFont:
+    # Pillow's own font knows ASCII only; a file's name can hold any letter
+    name = f"DejaVuSans{'Mono' if is_mono else ''}{'-Bold' if is_bold else ''}.ttf"
+    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, size)

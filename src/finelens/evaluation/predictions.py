@@ -1,0 +1,41 @@
+"""Predictions: what a model finds in pictures, whether or not anybody knows what is there."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from finelens.decision import Decision
+from finelens.evaluation.scores import Scores
+
+PROBABILITY = "probability."
+"""What the name of a class's column begins with."""
+
+
+def predictions_table(scores: Scores, decision: Decision) -> pl.DataFrame:
+    """Return one row for every picture, in the order of the scores.
+
+    Columns: ``id``, ``path``, ``labels`` (the classes decided on; null for an unreadable
+    picture), ``error`` (why it is unreadable, else null), then ``probability.<class>`` for each
+    class: calibrated, in [0, 1].
+    """
+    task = scores.task
+    probabilities_NK = decision.probabilities(task, scores.logits_NK)
+    decisions_NK = decision.decide(probabilities_NK)
+    labels = [
+        None if error else task.names(row)
+        for row, error in zip(decisions_NK, scores.errors, strict=True)
+    ]
+    table = pl.DataFrame(
+        {"id": scores.ids, "path": scores.paths, "labels": labels, "error": scores.errors},
+        schema={
+            "id": pl.String,
+            "path": pl.String,
+            "labels": pl.List(pl.String),
+            "error": pl.String,
+        },
+    )
+    columns = [
+        pl.Series(f"{PROBABILITY}{name}", probabilities_NK[:, k]).fill_nan(None)
+        for k, name in enumerate(task.classes)
+    ]
+    return table.with_columns(columns)
