@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,93 @@ def table_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.append(f"{n:02d}.png,{labels},{split}")
     (root / "labels.csv").write_text("\n".join(rows) + "\n")
     return root / "labels.csv"
+
+
+A2D_VALUES = (
+    11, 12, 13, 15, 16, 17, 18, 19, 21, 22, 26, 28, 29, 34, 35, 36, 39, 41, 43, 44, 45, 46,
+    48, 49, 54, 55, 56, 57, 59, 61, 63, 65, 66, 67, 68, 69, 72, 73, 75, 76, 77, 78, 79,
+)  # fmt: skip
+"""The valid pixel values of A2D, in class order."""
+
+
+def write_a2d_annotation(path: Path, mask_HW: np.ndarray) -> None:
+    """Write pixel labels as MATLAB saves them with ``-v7.3``: HDF5 behind a text header."""
+    import h5py
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w", userblock_size=512) as file:
+        # MATLAB stores by columns, HDF5 by rows: a file holds the transpose
+        file.create_dataset("reS_id", data=mask_HW.T, compression="gzip")
+        file.create_dataset("reBBox", data=np.array([[1.0, 2.0, 20.0, 30.0]]))
+        file.create_dataset("id", data=np.array([[float(mask_HW.max())]]))
+    header = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, Created on: Mon Jun 08 12:00:00 2015"
+    header += b" HDF5 schema 1.00 ."
+    with path.open("r+b") as file:
+        file.write(header.ljust(116) + bytes(8) + b"\x00\x02IM")
+
+
+def a2d_mask(values: Sequence[int]) -> np.ndarray:
+    """Return pixel labels, uint8 (48, 64): for each value a tile on background."""
+    mask_HW = np.zeros((48, 64), dtype=np.uint8)
+    for n, value in enumerate(values):
+        row, column = divmod(n, 2)
+        mask_HW[4 + row * 22 : 20 + row * 22, 3 + column * 31 : 29 + column * 31] = value
+    return mask_HW
+
+
+def write_a2d_clip(
+    root: Path, split: str, clip: str, frames: dict[int, Sequence[int]], *, is_annotated: bool
+) -> None:
+    """Write a clip's pictures and annotations, and its lines at the end of a split's list."""
+    with (root / "list" / f"{split}.txt").open("a") as file:
+        file.writelines(f"{clip}/{frame:05d}\n" for frame in frames)
+    pictures = root / "pngs320H" / clip
+    pictures.mkdir(parents=True)
+    for frame, values in frames.items():
+        mask_HW = a2d_mask(values)
+        # actor and action show in the colour, so that there is something to learn
+        colour_HW3 = np.stack([mask_HW // 10 * 30, mask_HW % 10 * 25, mask_HW * 2], axis=-1)
+        noise_HW3 = np.random.default_rng([frame, *clip.encode()]).integers(0, 20, colour_HW3.shape)
+        Image.fromarray((colour_HW3 + noise_HW3).astype(np.uint8)).save(
+            pictures / f"{frame:05d}.png"
+        )
+        if is_annotated:
+            write_a2d_annotation(root / "Annotations/mat" / clip / f"{frame:05d}.mat", mask_HW)
+
+
+@pytest.fixture(scope="session")
+def a2d_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return the root of an A2D tree: 12 train and 6 val pictures, 4 unlabelled test ones.
+
+    Its train split holds all 43 classes and a mask of background alone; its val split a mask of
+    nothing but values that A2D does not know. Do not change it.
+    """
+    root = tmp_path_factory.mktemp("a2d") / "A2D"
+    (root / "list").mkdir(parents=True)
+    tiles = [(), *(A2D_VALUES[n : n + 4] for n in range(0, 44, 4))]
+    for n in range(6):
+        frames = {15 + 30 * m: tiles[2 * n + m] for m in range(2)}
+        write_a2d_clip(root, "train", f"_train-{n}_Q", frames, is_annotated=True)
+    val = {
+        "-val0": {20: (11, 14), 40: (14, 99)},
+        "val1": {7: (34, 55), 9: (21, 61)},
+        "val2": {3: (79,), 31: (48, 72)},
+    }
+    for clip, frames in val.items():
+        write_a2d_clip(root, "val", clip, frames, is_annotated=True)
+    for n in range(2):
+        frames = {12: A2D_VALUES[n : n + 2], 5: A2D_VALUES[n + 20 : n + 23]}
+        write_a2d_clip(root, "test", f"test{n}", frames, is_annotated=False)
+    with pytest.MonkeyPatch.context() as environment:
+        # labels are cached: never in the home folder of who runs the tests
+        environment.setenv("XDG_CACHE_HOME", str(root.parent / "cache"))
+        yield root
+
+
+@pytest.fixture
+def write_annotation() -> Callable[[Path, np.ndarray], None]:
+    """Return the function that writes one A2D annotation."""
+    return write_a2d_annotation
 
 
 @pytest.fixture(scope="session")

@@ -53,14 +53,25 @@ def list_pictures(folder: Path) -> list[str]:
 def check_files_exist(paths: pl.Series, *, where: str) -> None:
     """Raise where a path of a table is not on disk.
 
-    Each folder is listed once, which is much quicker than asking for every file.
-
     Args:
         paths: Absolute posix paths.
         where: What names these files, to begin the message with.
 
     Raises:
         DataError: Naming the first missing file and the number of them.
+    """
+    missing = find_missing(paths)
+    if missing:
+        raise DataError(
+            f'{where}: file "{missing[0]}" does not exist '
+            f"({len(missing)} of {len(paths)} missing); paths are relative to the table's folder"
+        )
+
+
+def find_missing(paths: pl.Series) -> list[str]:
+    """Return those of absolute posix paths that are not on disk, in the order given.
+
+    Each folder is listed once, which is much quicker than asking for every file.
     """
     parents = paths.str.replace(r"[^/]*$", "").unique()
     present = (
@@ -72,12 +83,7 @@ def check_files_exist(paths: pl.Series, *, where: str) -> None:
     )
     suspects = paths.filter(~paths.is_in(present.implode()))
     # a file system may hold the same name in other case or Unicode form
-    missing = [path for path in suspects if not Path(path).exists()]
-    if missing:
-        raise DataError(
-            f'{where}: file "{missing[0]}" does not exist '
-            f"({len(missing)} of {len(paths)} missing); paths are relative to the table's folder"
-        )
+    return [path for path in suspects if not Path(path).exists()]
 
 
 def _names_in(folder: str) -> str:

@@ -10,6 +10,7 @@ import polars as pl
 from finelens.data.manifest import SPLIT_NAMES, Manifest, build_manifest
 from finelens.data.sources.files import PICTURE_EXTENSIONS, list_folders, list_pictures
 from finelens.errors import DataError
+from finelens.progress import Progress
 
 
 def read_folder(
@@ -18,6 +19,7 @@ def read_folder(
     task: str = "auto",
     classes: Sequence[str] | None = None,
     label_separator: str = "auto",
+    progress: Progress | None = None,
 ) -> Manifest:
     """Return the pictures below ``CLASS/`` or ``SPLIT/CLASS/`` folders, sorted by id.
 
@@ -30,12 +32,13 @@ def read_folder(
         task: See ``build_manifest``.
         classes: See ``build_manifest``; None takes all class folders, sorted.
         label_separator: Has no meaning here: a folder's name is one label.
+        progress: Has no meaning here: folders are listed at once.
 
     Raises:
         DataError: If there is no picture, no class folder, only one, or a mixture of split
             folders and class folders.
     """
-    del label_separator
+    del label_separator, progress
     names = list_pictures(path)
     if not names:
         known = " ".join(PICTURE_EXTENSIONS)

@@ -10,6 +10,7 @@ import polars as pl
 from finelens.data.manifest import SPLIT_NAMES, Manifest, build_manifest
 from finelens.data.sources.files import check_files_exist
 from finelens.errors import DataError, did_you_mean
+from finelens.progress import Progress
 
 LABEL_SEPARATORS = ("|", ";", ",")
 """The marks between labels that are looked for, in this order."""
@@ -25,6 +26,7 @@ def read_table(
     task: str = "auto",
     classes: Sequence[str] | None = None,
     label_separator: str = "auto",
+    progress: Progress | None = None,
 ) -> Manifest:
     """Return the pictures of a table, in its order.
 
@@ -40,11 +42,13 @@ def read_table(
         classes: See ``build_manifest``; names the 0/1 columns where there are further ones.
         label_separator: The mark between labels in a cell. ``auto`` takes the first of ``|``,
             ``;`` and ``,`` that occurs in any cell; an empty string takes cells whole.
+        progress: Has no meaning here: a table is read at once.
 
     Raises:
         DataError: If the file or a column cannot be used, files are missing, or
             ``build_manifest`` refuses.
     """
+    del progress
     raw = _read_columns(path)
     if "path" not in raw.columns:
         raise DataError(

@@ -11,6 +11,7 @@ import polars as pl
 from finelens.data.manifest import Manifest, build_manifest
 from finelens.data.sources.files import is_picture
 from finelens.errors import DataError, did_you_mean
+from finelens.progress import Progress
 
 LISTS = Path("ImageSets") / "Main"
 """Where VOC keeps them, inside VOC2007 or VOC2012."""
@@ -25,6 +26,7 @@ def read_voc(
     task: str = "auto",
     classes: Sequence[str] | None = None,
     label_separator: str = "auto",
+    progress: Progress | None = None,
 ) -> Manifest:
     """Return the pictures that ``ImageSets/Main`` lists, train, val, test, each in its order.
 
@@ -38,11 +40,12 @@ def read_voc(
         classes: Some of VOC's classes, in the order wanted; None takes all, in VOC's order,
             which is alphabetical.
         label_separator: Has no meaning here.
+        progress: Has no meaning here: lists are read at once.
 
     Raises:
         DataError: If there are no lists, they contradict each other, or pictures are missing.
     """
-    del label_separator
+    del label_separator, progress
     root = find_voc(path)
     if root is None:
         raise DataError(f'folder "{path}" holds no Pascal VOC data: {LISTS.as_posix()} is missing')
