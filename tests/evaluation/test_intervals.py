@@ -14,6 +14,7 @@ from finelens.evaluation.intervals import (
     macro_f1_statistic,
     mean_average_precision_statistic,
     micro_f1_statistic,
+    resample,
 )
 
 
@@ -42,6 +43,23 @@ def test_the_same_seed_gives_the_same_interval_and_another_another():
         bootstrap_interval(mean_statistic(values), 50, seed=seed) for seed in (3, 3, 4)
     )
     assert first == same != other
+
+
+def test_one_seed_gives_every_statistic_the_same_resamples():
+    values = np.random.default_rng(5).random(30)
+    (_, first), (_, twice) = (
+        resample(mean_statistic(factor * values), 30, seed=7, resamples=50) for factor in (1, 2)
+    )
+    assert twice == pytest.approx(2 * first)
+    assert len(set(first.round(9))) > 40
+
+
+def test_the_mean_of_resampled_values_is_the_figure_itself():
+    scores = np.random.default_rng(6).random((40, 1)).round(1)
+    statistic = mean_average_precision_statistic(scores, (scores > 0.4) * 1.0)
+    figure, values = resample(statistic, 40, seed=0, resamples=100)
+    assert figure == pytest.approx(mean_average_precision(scores, (scores > 0.4) * 1.0))
+    assert values.mean() == pytest.approx(figure)
 
 
 def test_one_picture_has_no_interval():

@@ -6,8 +6,10 @@ import matplotlib as mpl
 import pytest
 
 from finelens.reporting.chart import INKS, SERIES_INKS, draw_chart
-from finelens.reporting.figures import Line, curves_chart, intervals_chart, runs_chart, sweep_chart
+from finelens.reporting.comparison_figures import intervals_chart, roc_runs_chart, runs_chart
+from finelens.reporting.figures import Line, curves_chart, sweep_chart
 from finelens.reporting.history import read_history
+from finelens.reporting.run_curves import RunCurves
 from finelens.reporting.training_figures import loss_chart, metric_chart
 
 STYLE = (resources.files("finelens.reporting") / "templates" / "style.css").read_text()
@@ -111,3 +113,22 @@ def test_more_runs_than_hues_stay_apart_by_dashes():
     chart = runs_chart({f"run {n}": line for n in range(8)}, title="t")
     looks = [(entry.ink, entry.mark) for entry in chart.legend]
     assert len(set(looks)) == 8
+
+
+def test_a_run_keeps_its_colour_in_every_picture():
+    line, nothing = Line([0, 1], [0.2, 0.1]), Line([], [])
+    runs = {"a": nothing, "b": line}
+    errors = runs_chart(runs, title="t")
+    roc = roc_runs_chart(
+        {name: RunCurves({0: line, 4: line}, line, nothing, None) for name in runs}, title="t"
+    )
+    assert [(entry.label, entry.ink) for entry in errors.legend] == [("b", SERIES_INKS[1])]
+    assert [entry.ink for entry in roc.legend[:2]] == list(SERIES_INKS[:2])
+
+
+def test_curves_of_one_class_of_several_runs_are_found_together():
+    line = Line([0, 1], [0, 1])
+    curves = RunCurves({0: line, 4: line}, line, line, 0.5)
+    chart = roc_runs_chart({"a": curves, "b": curves, "c": curves}, title="t")
+    assert chart.svg.count('class="class-curve" data-class="4"') == 3
+    assert chart.svg.count('class="average-curve" data-average="0"') == 2

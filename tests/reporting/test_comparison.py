@@ -1,14 +1,14 @@
 import json
-import re
 
 import numpy as np
-import polars as pl
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from finelens.errors import RunError
 from finelens.evaluation.scores import read_scores
-from finelens.reporting.comparison import compare_runs, write_comparison
-from finelens.reporting.record import read_task
+from finelens.reporting.comparison import compare_runs
+from finelens.reporting.convergence import find_convergence
+from finelens.reporting.record import read_decision, read_record, read_task
 from finelens.task import TaskKind
 
 
@@ -77,33 +77,6 @@ def test_other_classes_tasks_and_manifests_are_warned_of(make_run):
     assert "their data differ elsewhere" in told[2]
 
 
-def test_best_of_a_column_is_bold_except_on_train(make_run, tmp_path):
-    runs = [make_run("a"), make_run("b", seed=3, summary={"training_minutes": 9.0})]
-    comparison = compare_runs(runs, "test")
-    html = write_comparison(tmp_path / "out", comparison).read_text()
-    best = max(comparison.table["test_mean_average_precision"])
-    assert re.search(rf'<td data-value="{best}" class="best">{best:.1%}', html)
-    assert '<td data-value="1.5" class="best">1.5' in html  # less time is better
-    assert '<td data-value="9.0">9.0' in html
-
-
-def test_csv_holds_the_whole_table(make_run, tmp_path):
-    comparison = compare_runs([make_run("a"), make_run("b", seed=1)], "test")
-    write_comparison(tmp_path / "out", comparison)
-    table = pl.read_csv(tmp_path / "out" / "comparison.csv")
-    assert table.columns == comparison.table.columns
-    assert table["test_macro_f1"].to_list() == comparison.table["test_macro_f1"].to_list()
-    assert set(comparison.headline.columns) < set(table.columns)
-
-
-def test_page_shows_warnings_and_escapes_names(make_run, tmp_path):
-    runs = [make_run("<u>a"), make_run("b", num_examples=20)]
-    html = write_comparison(tmp_path / "out", compare_runs(runs, "test")).read_text()
-    assert "not strictly comparable" in html
-    assert "<u>" not in html
-    assert "&lt;u&gt;a" in html
-
-
 def test_run_not_evaluated_on_the_split_is_named(make_run):
     with pytest.raises(RunError, match=r'val-only: split "test" has not been evaluated'):
         compare_runs([make_run("a"), make_run("val-only", splits=("val",))], "test")
@@ -121,3 +94,100 @@ def test_runs_of_one_name_are_told_apart_by_their_paths(make_run, tmp_path):
     (tmp_path / "x").mkdir()
     runs = [make_run("a"), make_run("x/a")]
     assert compare_runs(runs, "val").table["run"].to_list() == [str(run.root) for run in runs]
+
+
+def log(run, name, values, split="train"):
+    with run.metrics_log.open("a") as file:
+        for epoch, value in values.items():
+            row = {"step": 5 * epoch, "epoch": epoch, "phase": "fine-tune", "split": split,
+                   "name": name, "value": value}  # fmt: skip
+            file.write(json.dumps(row) + "\n")
+
+
+@pytest.mark.parametrize(("kept", "expected"), [(2, 0.8), (3, 0.7), (0, None), (None, 0.7)])
+def test_logged_figures_on_train_are_those_of_the_kept_epoch(make_run, kept, expected):
+    metric = "mean_average_precision"
+    best = {metric: {"value": 0.7, "epoch": kept}} if kept is not None else {}
+    run, other = make_run("a", summary={"best": best}), make_run("b")
+    for one in (run, other):
+        log(one, "example_f1", {1: 0.5, 2: 0.8, 3: 0.7})
+    comparison = compare_runs([run, other], "val")
+    assert comparison.table["train_example_f1"].to_list() == [expected, 0.7]
+    assert any("while training, on augmented pictures" in note for note in comparison.notes)
+
+
+def test_figures_on_train_of_an_evaluation_go_before_the_log(make_run):
+    run = make_run("a", splits=("val", "train"))
+    log(run, "example_f1", {3: 0.123})
+    comparison = compare_runs([run], "val")
+    metrics = json.loads((run.evaluation("train") / "metrics.json").read_text())
+    assert comparison.table["train_example_f1"].to_list() == [metrics["example"]["f1"]]
+    assert not any("augmented" in note for note in comparison.notes)
+
+
+def test_table_holds_time_per_picture_and_convergence(make_run):
+    run = make_run("a")
+    table = compare_runs([run], "val").table
+    assert table["scoring_ms_per_picture"].to_list() == [pytest.approx(10)]
+    found = find_convergence(read_record(run))
+    assert table["epochs_to_convergence"].to_list() == [found.epoch]
+    assert table["iterations_to_convergence"].to_list() == [found.iterations]
+
+
+def test_area_below_the_pooled_roc_is_scikit_learns(make_run):
+    run = make_run("a", kind=TaskKind.MULTI_CLASS)
+    scores = read_scores(run.evaluation("test") / "scores.parquet", read_task(run))
+    probabilities = read_decision(run).probabilities(scores.task, scores.logits_NK)
+    expected = roc_auc_score(scores.targets_NK, probabilities, average="micro")
+    found = compare_runs([run], "test").table["test_micro_roc_auc"].to_list()
+    assert found == [pytest.approx(expected)]
+
+
+def test_verdict_and_pairs_say_the_same(make_run):
+    runs = [make_run("good", num_examples=90), make_run("other", num_examples=90, seed=1)]
+    comparison = compare_runs(runs, "test")
+    main = comparison.pairs.row(0, named=True)
+    assert main["metric"] == comparison.metric
+    assert main["figure"] == pytest.approx(comparison.table["test_mean_average_precision"][0])
+    is_told_apart = main["p_value"] < 0.05
+    assert ("is better than" in comparison.verdict) == is_told_apart
+    assert comparison.verdict.count("example F1") == 1
+
+
+def test_a_run_worse_on_most_pictures_is_surely_worse(make_run):
+    good = make_run("good", kind=TaskKind.MULTI_CLASS, num_examples=60)
+    scores = read_scores(good.evaluation("test") / "scores.parquet", read_task(good))
+    turned = type(scores)(**{**vars(scores), "logits_NK": -scores.logits_NK})
+    bad = make_run("bad", kind=TaskKind.MULTI_CLASS, scores={"test": turned},
+                   summary={"training_minutes": 0.5})  # fmt: skip
+    verdict = compare_runs([bad, good], "test").verdict
+    assert verdict.startswith("good is better than bad by ")
+    assert verdict.endswith("p < 0.001; bad trained 3.0x faster.")
+
+
+def test_one_run_alone_has_no_pairs_and_no_verdict(make_run):
+    comparison = compare_runs([make_run("a")], "val")
+    assert comparison.verdict == ""
+    assert comparison.pairs.is_empty()
+
+
+def test_other_devices_and_precision_are_warned_of_for_their_times(make_run):
+    first, second, old = make_run("first"), make_run("second"), make_run("old")
+    for run, facts in ((first, {"device": "cpu", "precision": "fp32"}),
+                       (second, {"device": "NVIDIA X", "precision": "bf16"})):  # fmt: skip
+        run.environment.write_text(json.dumps({"manifest_sha256": "ab", **facts}))
+    told = compare_runs([first, second, old], "val").warnings
+    assert told == (
+        "second and first were trained on different devices (NVIDIA X and cpu) and in different "
+        "precision (bf16 and fp32): their times do not compare.",
+    )
+
+
+def test_more_runs_than_hues_draw_the_first_and_the_best(make_run):
+    runs = [make_run(f"run-{n}", seed=n) for n in range(8)]
+    comparison = compare_runs(runs, "test")
+    drawn = [entry.label for entry in comparison.roc.legend if entry.label.startswith("run-")]
+    figures = comparison.table["test_mean_average_precision"]
+    assert len(drawn) == 6
+    assert f"run-{figures.arg_max()}" in drawn
+    assert comparison.roc.note == "6 of 8 runs, the best among them."

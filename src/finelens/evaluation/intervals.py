@@ -28,31 +28,44 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Return the interval that holds ``level`` of the statistic's values over resamples.
 
-    Pictures are drawn with replacement (Efron and Tibshirani 1993, chapter 13). The interval
-    is moved so that the resamples' mean lies on the figure itself, and clipped to [0, 1]:
-    copies of a picture tie with one another, which raises average precision in every
-    resample and says nothing of the figure. The same seed gives the same resamples to every
-    statistic. (NaN, NaN) for fewer than two pictures or an undefined figure.
+    The quantiles of ``resample``, clipped to [0, 1]. (NaN, NaN) for fewer than two pictures
+    or an undefined figure.
+    """
+    _, values_R = resample(statistic, num_examples, seed=seed, resamples=resamples)
+    if np.isnan(values_R).all():
+        return float("nan"), float("nan")
+    low, high = np.clip(np.nanquantile(values_R, [(1 - level) / 2, (1 + level) / 2]), 0, 1)
+    return float(low), float(high)
+
+
+def resample(
+    statistic: Statistic, num_examples: int, *, seed: int, resamples: int
+) -> tuple[float, FloatArray]:
+    """Return a statistic's figure, and its values over resamples of the pictures, shape (R,).
+
+    Pictures are drawn with replacement (Efron and Tibshirani 1993, chapter 13). The values
+    are moved so that their mean lies on the figure itself: copies of a picture tie with one
+    another, which raises average precision in every resample and says nothing of the figure.
+    The same seed gives the same resamples to every statistic, so that the values of two
+    models are pairs. All NaN for fewer than two pictures or an undefined figure.
     """
     figure = statistic(np.ones((num_examples, 1), dtype=np.float32))[0] if num_examples else np.nan
     if num_examples < 2 or np.isnan(figure):
-        return float("nan"), float("nan")
+        return float(figure), np.full(resamples, np.nan)
     generator = np.random.Generator(np.random.Philox(seed))
     a_chunk = max(1, _CELLS_A_CHUNK // num_examples)
     sizes = [min(a_chunk, resamples - start) for start in range(0, resamples, a_chunk)]
     values_R = np.concatenate([statistic(_draw(generator, num_examples, size)) for size in sizes])
-    low, high = np.nanquantile(values_R, [(1 - level) / 2, (1 + level) / 2])
-    shift = figure - np.nanmean(values_R)
-    return float(np.clip(low + shift, 0, 1)), float(np.clip(high + shift, 0, 1))
+    return float(figure), values_R + (figure - np.nanmean(values_R))
 
 
-def affordable_resamples(num_examples: int, num_classes: int) -> int:
-    """Return how many resamples to draw: 1000 up to 400 000 cells, then fewer, at least 100.
+def affordable_resamples(num_examples: int, num_classes: int, *, most: int = 1000) -> int:
+    """Return how many resamples to draw: ``most`` while cells are few, then fewer, at least 100.
 
-    Keeps all intervals within some seconds; many cells make narrow intervals, whose ends
-    need fewer resamples.
+    A thousand up to 400 000 cells, which keeps all intervals within some seconds; many cells
+    make narrow intervals, whose ends need fewer resamples.
     """
-    return int(np.clip(_CELLS_IN_ALL // max(1, num_examples * num_classes), 100, 1000))
+    return int(np.clip(_CELLS_IN_ALL // max(1, num_examples * num_classes), 100, most))
 
 
 def headline_intervals(
@@ -69,21 +82,27 @@ def headline_intervals(
     Resamples the pictures that have labels; None takes ``affordable_resamples``.
     """
     rows_N = labelled_rows(targets_NK)
-    probabilities_MK, decisions_MK = probabilities_NK[rows_N], decisions_NK[rows_N]
     targets_MK = targets_NK[rows_N]
-    statistics = {
-        "accuracy": _mean_of(right_rows(decisions_MK, targets_MK)),
-        "example_f1": _mean_of(count_cells(decisions_MK, targets_MK).sum(axis=1).f1),
-        "macro_f1": macro_f1_statistic(decisions_MK, targets_MK),
-        "micro_f1": micro_f1_statistic(decisions_MK, targets_MK),
-        "mean_average_precision": mean_average_precision_statistic(probabilities_MK, targets_MK),
-    }
+    statistics = headline_statistics(probabilities_NK[rows_N], decisions_NK[rows_N], targets_MK)
     resamples = resamples or affordable_resamples(*targets_MK.shape)
     return {
         name: bootstrap_interval(
             statistic, len(targets_MK), seed=seed, resamples=resamples, level=level
         )
         for name, statistic in statistics.items()
+    }
+
+
+def headline_statistics(
+    probabilities_NK: FloatArray, decisions_NK: BoolArray, targets_NK: FloatArray
+) -> dict[str, Statistic]:
+    """Return the figures that have intervals as statistics of N pictures, all with labels."""
+    return {
+        "accuracy": _mean_of(right_rows(decisions_NK, targets_NK)),
+        "example_f1": _mean_of(count_cells(decisions_NK, targets_NK).sum(axis=1).f1),
+        "macro_f1": macro_f1_statistic(decisions_NK, targets_NK),
+        "micro_f1": micro_f1_statistic(decisions_NK, targets_NK),
+        "mean_average_precision": mean_average_precision_statistic(probabilities_NK, targets_NK),
     }
 
 

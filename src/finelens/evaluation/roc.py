@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from finelens.evaluation.operating_points import OperatingPoints, class_operating_points
-from finelens.evaluation.targets import mean_of_known
+from finelens.evaluation.operating_points import (
+    OperatingPoints,
+    class_operating_points,
+    operating_points,
+)
+from finelens.evaluation.targets import mean_of_known, require_aligned
 from finelens.task import FloatArray
 
 
@@ -39,3 +43,16 @@ def mean_roc_auc(scores_NK: FloatArray, targets_NK: FloatArray) -> float:
         DataError: If the two shapes differ or N is 0.
     """
     return mean_of_known(roc_auc(scores_NK, targets_NK))
+
+
+def micro_roc_auc(scores_NK: FloatArray, targets_NK: FloatArray) -> float:
+    """Return the ROC-AUC of all known cells pooled, in [0, 1]; NaN if a kind is missing.
+
+    Agrees with scikit-learn's ``roc_auc_score(average="micro")``.
+
+    Raises:
+        DataError: If the two shapes differ or N is 0.
+    """
+    require_aligned(scores_NK, targets_NK)
+    known_NK = ~np.isnan(targets_NK)
+    return roc_auc_of(operating_points(scores_NK[known_NK], targets_NK[known_NK] == 1))

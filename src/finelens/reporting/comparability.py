@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
-from finelens.evaluation.scores import read_table
+from finelens.evaluation.scores import Scores
 from finelens.reporting.record import RunRecord
+
+_MACHINE = {
+    "device": "on different devices",
+    "num_threads": "with different numbers of threads",
+    "precision": "in different precision",
+}
+"""Facts of ``environment.json`` that change how long training takes."""
 
 
 @dataclass(frozen=True)
@@ -18,25 +26,40 @@ class _Judged:
     table: pl.DataFrame
 
 
-def find_differences(names: Sequence[str], records: Sequence[RunRecord], split: str) -> list[str]:
-    """Return a sentence for every run that is not judged as the first one is.
+def find_differences(
+    names: Sequence[str], records: Sequence[RunRecord], scores: Sequence[Scores], split: str
+) -> list[str]:
+    """Return a sentence for every run that is not judged, or not timed, as the first one is.
 
-    The gravest difference alone is told: another kind of task, other classes, other pictures
-    of the split (by their ids), other labels, or data that differ elsewhere.
-
-    Raises:
-        RunError: If a run's scores of the split are missing or broken.
+    The gravest difference in judging alone is told: another kind of task, other classes, other
+    pictures of the split (by their ids), other labels, or data that differ elsewhere.
     """
     first, *others = (
-        _Judged(name, record, _read(record, split))
-        for name, record in zip(names, records, strict=True)
+        _Judged(name, record, _table(of_run))
+        for name, record, of_run in zip(names, records, scores, strict=True)
     )
-    found = [(other, _difference(first, other, split)) for other in others]
-    return [f"{other.name} and {first.name} {what}." for other, what in found if what]
+    judged = [(other, _difference(first, other, split)) for other in others]
+    timed = [
+        (other, _timing(first.record.environment, other.record.environment)) for other in others
+    ]
+    return [f"{other.name} and {first.name} {what}." for other, what in judged + timed if what]
 
 
-def _read(record: RunRecord, split: str) -> pl.DataFrame:
-    return read_table(record.run.evaluation(split) / "scores.parquet", ("id", "targets"))
+def _table(scores: Scores) -> pl.DataFrame:
+    ids = pl.Series(scores.ids, dtype=pl.String)
+    return pl.DataFrame({"id": ids, "targets": pl.Series(scores.targets_NK)})
+
+
+def _timing(environment: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Return what parts two runs' times; facts that a run does not know are passed over."""
+    apart = [
+        f"{words} ({other[key]} and {environment[key]})"
+        for key, words in _MACHINE.items()
+        if None not in (known := (environment.get(key), other.get(key))) and len(set(known)) == 2
+    ]
+    if not apart:
+        return ""
+    return f"were trained {' and '.join(apart)}: their times do not compare"
 
 
 def _difference(first: _Judged, other: _Judged, split: str) -> str:

@@ -1,19 +1,25 @@
-"""The comparison: several runs in one honest table."""
+"""The comparison: several runs in one honest table, tested against one another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from finelens.errors import RunError
-from finelens.reporting.chart import Chart
+from finelens.reporting.chart import SERIES_INKS, Chart
 from finelens.reporting.comparability import find_differences
-from finelens.reporting.figures import Line, intervals_chart, runs_chart
-from finelens.reporting.page import count, number, percent, render_page
+from finelens.reporting.comparison_figures import intervals_chart, roc_runs_chart, runs_chart
+from finelens.reporting.comparison_table import (
+    comparison_table,
+    is_measured_while_training,
+    shown_columns,
+)
+from finelens.reporting.evidence import MOST_CLASS_CURVES, Evidence, read_evidence
+from finelens.reporting.figures import Line
+from finelens.reporting.pairing import judge, pairs_table
 from finelens.reporting.record import (
     METRIC_WORDS,
     RunRecord,
@@ -21,24 +27,19 @@ from finelens.reporting.record import (
     metric_of,
     read_record,
 )
-from finelens.runs.directory import RunDirectory, write_text_atomic
+from finelens.reporting.run_curves import RunCurves, run_curves
+from finelens.reporting.verdict import Contender, best_of, tell_verdict
+from finelens.runs.directory import RunDirectory
 
-_SHOWN = {
-    "mean_average_precision": (
-        "mean_average_precision", "example.precision", "example.recall", "example.f1",
-        "macro.f1", "micro.f1",
-    ),
-    "accuracy": ("accuracy", "top5_accuracy", "macro.f1", "mean_average_precision"),
-}  # fmt: skip
-"""Metrics in the page's table, by the main one; the table itself holds all."""
-_FACTS = {
-    "parameters": ("parameters", count),
-    "trained_parameters": ("trained parameters", count),
-    "training_minutes": ("training minutes", lambda value: number(value, 1)),
-    "training_pictures_per_second": ("training pictures/s", lambda value: number(value, 0)),
-    "scoring_pictures_per_second": ("scoring pictures/s", lambda value: number(value, 0)),
+JUDGED_BY = {
+    "mean_average_precision": ("mean_average_precision", "example.f1"),
+    "accuracy": ("accuracy",),
 }
-_FEWER_IS_BETTER = {"parameters", "trained_parameters", "training_minutes"}
+"""Metrics of the verdict, by the main one."""
+_HEADLINE_COST = (
+    "training_minutes", "scoring_ms_per_picture", "parameters", "epochs",
+    "epochs_to_convergence", "iterations_to_convergence",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,13 @@ class Comparison:
         split: The split that is compared.
         metric: The metric that the runs are judged by.
         warnings: What keeps the rows from being comparable; empty when nothing does.
-        charts: The main metric with its intervals, and over epochs.
+        charts: The main metric with its intervals, and its error over epochs.
+        pairs: Every two runs tested on the pictures they share, as ``pairing.pairs_table``
+            gives it.
+        verdict: What the tests and the training times say, in a sentence; empty for one run.
+        notes: What a reader should know of the figures.
+        roc: The ROC curves of the runs, or None where none has any.
+        classes: Names of the classes whose curves ``roc`` holds, in class order.
     """
 
     table: pl.DataFrame
@@ -60,22 +67,26 @@ class Comparison:
     metric: str
     warnings: tuple[str, ...]
     charts: tuple[Chart, ...]
+    pairs: pl.DataFrame
+    verdict: str
+    notes: tuple[str, ...]
+    roc: Chart | None
+    classes: tuple[str, ...]
 
     @property
     def headline(self) -> pl.DataFrame:
         """Return the columns that fit a terminal: the compared split's figures and the cost."""
-        groups = _columns(self.split, self.metric)
-        chosen = [column.name for words in (self.split, "cost") for column in groups[words]]
-        return self.table.select(
-            [name for name in ("run", "backbone", *chosen) if name in self.table.columns]
-        )
+        figures = [column.name for column in shown_columns(self.split, self.metric)[self.split]]
+        chosen = ("run", "backbone", *figures, *_HEADLINE_COST)
+        return self.table.select([name for name in chosen if name in self.table.columns])
 
 
 def compare_runs(runs: Sequence[RunDirectory], split: str = "val") -> Comparison:
     """Return the comparison of runs that were evaluated on a split.
 
-    Figures on train come from its evaluation, or else from the last epoch logged. Runs with
-    other classes, pictures or labels are compared all the same, and warned of.
+    Figures on train come from its evaluation, or else from the log: those of the epoch whose
+    weights were kept. Runs with other classes, pictures or labels are compared all the same,
+    and warned of; they are tested only on the pictures that they share with equal labels.
 
     Raises:
         RunError: If there are no runs, a run is given twice, or one was not evaluated on the
@@ -91,134 +102,106 @@ def compare_runs(runs: Sequence[RunDirectory], split: str = "val") -> Comparison
         if split not in run.evaluated_splits:
             read_record(run, splits=[split])  # raises, naming the evaluated ones
     records = [read_record(run) for run in runs]
-    names = _names(places)
-    rows = [_row(name, record, split) for name, record in zip(names, records, strict=True)]
-    table = pl.DataFrame(rows, infer_schema_length=None)
-    table = table.select([column for column in table if column.null_count() < len(rows)])
-    metric = records[0].main_metric
+    return _compare(_names(places), records, split)
+
+
+def _compare(names: list[str], records: list[RunRecord], split: str) -> Comparison:
+    evidence = [
+        read_evidence(record.run, split, record.task, record.decision) for record in records
+    ]
+    metric, task = records[0].main_metric, records[0].task
+    contenders = [
+        _contender(name, record, split, metric) for name, record in zip(names, records, strict=True)
+    ]
+    curves = dict(zip(names, (run_curves(one, task) for one in evidence), strict=True))
+    micro = [of_run.micro_area for of_run in curves.values()]
+    pairs = pairs_table(
+        [judge(name, one) for name, one in zip(names, evidence, strict=True)],
+        best_of(contenders).name,
+    )
     return Comparison(
-        table=table,
+        table=comparison_table(names, records, split).with_columns(
+            pl.Series(f"{split}_micro_roc_auc", micro, dtype=pl.Float64)
+        ),
         split=split,
         metric=metric,
-        warnings=tuple(find_differences(names, records, split)),
+        warnings=tuple(_differences(names, records, evidence, split)),
         charts=tuple(_charts(names, records, split, metric)),
+        pairs=pairs,
+        verdict=tell_verdict(contenders, pairs, JUDGED_BY[metric]),
+        notes=tuple(_notes(names, records, split)),
+        roc=_roc(curves, split, best_of(contenders).name),
+        classes=task.classes[:MOST_CLASS_CURVES],
     )
 
 
-def write_comparison(folder: Path, comparison: Comparison) -> Path:
-    """Return the path of ``comparison.html``, written to a folder with ``comparison.csv``."""
-    page = folder / "comparison.html"
-    write_text_atomic(folder / "comparison.csv", comparison.table.write_csv())
-    write_text_atomic(page, render_page("comparison.html.jinja", comparison_context(comparison)))
-    return page
+def _contender(name: str, record: RunRecord, split: str, metric: str) -> Contender:
+    return Contender(
+        name=name,
+        figure=metric_of(record.metrics[split], metric),
+        minutes=record.summary.get("training_minutes"),
+        device=record.environment.get("device"),
+    )
 
 
-def comparison_context(comparison: Comparison) -> dict[str, Any]:
-    """Return everything that the comparison's template shows."""
-    groups = {
-        words: [column for column in columns if column.name in comparison.table.columns]
-        for words, columns in _columns(comparison.split, comparison.metric).items()
-    }
-    groups = {words: columns for words, columns in groups.items() if columns}
-    columns = [column for of_group in groups.values() for column in of_group]
-    best = {column.name: _best(comparison.table, column.name) for column in columns}
-    rows = [
-        {"run": row["run"], "backbone": row["backbone"], "cells": [
-            {"value": row[column.name], "text": column.tell(row[column.name]),
-             "is_best": row[column.name] is not None and row[column.name] == best[column.name],
-             "interval": _told_interval(row, column.name)}
-            for column in columns
-        ]}
-        for row in comparison.table.iter_rows(named=True)
-    ]  # fmt: skip
-    return {
-        "split": comparison.split,
-        "words": METRIC_WORDS[comparison.metric],
-        "warnings": comparison.warnings,
-        "charts": comparison.charts,
-        "groups": [(words, len(of_group)) for words, of_group in groups.items()],
-        "headings": [column.words for column in columns],
-        "rows": rows,
-    }
+def _differences(
+    names: Sequence[str], records: Sequence[RunRecord], evidence: Sequence[Evidence], split: str
+) -> list[str]:
+    return find_differences(names, records, [one.scores for one in evidence], split)
 
 
-@dataclass(frozen=True)
-class _Column:
-    name: str
-    words: str
-    tell: Callable[[float | None], str]
-
-
-def _columns(split: str, metric: str) -> dict[str, list[_Column]]:
-    """Return the page's columns by group: the compared split, the other splits, the cost."""
-    groups = {
-        of_split: [
-            _Column(f"{of_split}_{name.replace('.', '_')}", METRIC_WORDS[name], percent)
-            for name in _SHOWN[metric]
-        ]
-        for of_split in dict.fromkeys([split, "test", "val", "train"])
-    }
-    return groups | {"cost": [_Column(name, *told) for name, told in _FACTS.items()]}
-
-
-def _row(name: str, record: RunRecord, split: str) -> dict[str, Any]:
-    row: dict[str, Any] = {"run": name, "backbone": record.model.get("backbone")}
-    for of_split in dict.fromkeys([split, "train", "val", "test"]):
-        metrics = record.metrics.get(of_split, {})
-        for metric in METRIC_WORDS:
-            column = f"{of_split}_{metric.replace('.', '_')}"
-            value = metric_of(metrics, metric)
-            if value is None and of_split == "train":
-                value = record.history.of("train", metric.replace(".", "_")).last
-            row[column] = value
-            if of_split == split:
-                row[f"{column}_low"], row[f"{column}_high"] = (
-                    interval_of(metrics, metric) or (None,) * 2
-                )
-    seconds = record.summary.get("seconds_per_picture")
-    return row | {
-        "epochs": record.history.num_epochs,
-        "parameters": record.summary.get("num_parameters"),
-        "trained_parameters": record.summary.get("num_trainable_parameters"),
-        "training_minutes": record.summary.get("training_minutes"),
-        "training_pictures_per_second": record.summary.get("samples_per_second"),
-        "scoring_pictures_per_second": 1 / seconds if seconds else None,
-    }
+def _notes(names: Sequence[str], records: Sequence[RunRecord], split: str) -> list[str]:
+    notes = []
+    if split != "test":
+        notes.append(
+            "Epochs, temperatures and thresholds were chosen on the validation pictures, so the "
+            "figures on them are somewhat too good, for every run."
+            if split == "val"
+            else "Figures on the training pictures say nothing of new ones."
+        )
+    logged = [
+        name
+        for name, record in zip(names, records, strict=True)
+        if is_measured_while_training(record)
+    ]
+    if logged:
+        whose = "" if len(logged) == len(names) else f" of {', '.join(logged)}"
+        notes.append(
+            f"Figures on train{whose} were measured while training, on augmented pictures, in the "
+            "epoch whose weights were kept; finelens evaluate RUN --split train gives those of "
+            "the finished model."
+        )
+    return notes
 
 
 def _charts(
     names: Sequence[str], records: Sequence[RunRecord], split: str, metric: str
 ) -> list[Chart]:
     words = METRIC_WORDS[metric]
-    values = [metric_of(record.metrics[split], metric) for record in records]
-    intervals = [interval_of(record.metrics[split], metric) for record in records]
     figures = [
-        (name, value, interval)
-        for name, value, interval in zip(names, values, intervals, strict=True)
-        if value is not None
+        (name, value, interval_of(record.metrics[split], metric))
+        for name, record in zip(names, records, strict=True)
+        if (value := metric_of(record.metrics[split], metric)) is not None
     ]
     curves = {}
     for name, record in zip(names, records, strict=True):
         series = record.history.of("val", metric)
-        if series:
-            curves[name] = Line(series.epochs, [1 - value for value in series.values])
+        curves[name] = Line(series.epochs, [1 - value for value in series.values])
     charts = [intervals_chart(figures, title=f"{split.capitalize()} {words}")] if figures else []
-    return (
-        [*charts, runs_chart(curves, title=f"Validation error (1 − {words})")] if curves else charts
-    )
+    if any(line.x for line in curves.values()):
+        charts.append(runs_chart(curves, title=f"Validation error (1 − {words})"))
+    return charts
 
 
-def _best(table: pl.DataFrame, column: str) -> float | None:
-    values = table[column].drop_nulls()
-    # the highest figure on training pictures is no merit
-    if values.n_unique() < 2 or column.startswith("train_"):
-        return None
-    return values.min() if column in _FEWER_IS_BETTER else values.max()  # pyright: ignore
-
-
-def _told_interval(row: dict[str, Any], column: str) -> str:
-    low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
-    return "" if low is None or high is None else f"[{percent(low)}, {percent(high)}]"
+def _roc(curves: Mapping[str, RunCurves], split: str, best: str) -> Chart | None:
+    most = len(SERIES_INKS)
+    shown = list(curves)[:most]
+    if best not in shown:
+        shown[-1] = best
+    drawn = {name: curves[name] for name in shown if curves[name].macro.x}
+    note = f"{most} of {len(curves)} runs, the best among them." if len(curves) > most else ""
+    title = f"{split.capitalize()} ROC"
+    return roc_runs_chart(drawn, title=title, note=note) if drawn else None
 
 
 def _names(places: Sequence[Path]) -> list[str]:

@@ -58,23 +58,26 @@ if (holder) {
     const empty = document.getElementById(`${id}-empty`);
     if (empty) empty.hidden = shown.length > 0;
   };
-  const follow = (id, show) => {
-    const chooser = document.getElementById(id);
+  // Shows what a section's choosers of class and split ask for, now and after each choice.
+  const follow = (section, show) => {
+    const chooser = document.getElementById(`${section}-class`);
+    const split = document.getElementById(`${section}-split`);
     if (!chooser) return;
-    chooser.addEventListener("change", () => show(chooser.value));
-    show(chooser.value);
-    for (const step of document.querySelectorAll(`button[data-for="${id}"]`)) {
+    const refresh = () => show(chooser.value, split.value);
+    for (const one of [chooser, split]) one.addEventListener("change", refresh);
+    for (const step of document.querySelectorAll(`button[data-for="${chooser.id}"]`)) {
       step.addEventListener("click", () => {
         const count = chooser.options.length;
         chooser.selectedIndex = (chooser.selectedIndex + Number(step.dataset.step) + count) % count;
-        show(chooser.value);
+        refresh();
       });
     }
+    refresh();
   };
-  follow("top-class", (name) => fill("top", data.top.filter((one) => one.class === name)));
-  follow("mistakes-class", (name) => {
+  follow("top", (name, split) => fill("top", data.top[split].filter((one) => one.class === name)));
+  follow("mistakes", (name, split) => {
     for (const kind of ["wrong", "missed"]) {
-      const ofClass = data[kind].filter((one) => name === "" || one.about.includes(name));
+      const ofClass = data[kind][split].filter((one) => name === "" || one.about.includes(name));
       if (document.getElementById(kind)) fill(kind, ofClass.slice(0, data.most_mistakes));
     }
   });

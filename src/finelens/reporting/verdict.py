@@ -1,0 +1,195 @@
+"""The verdict: what the paired tests say of runs, in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from finelens.reporting.page import percent
+from finelens.reporting.record import METRIC_WORDS
+
+SIGNIFICANT = 0.05
+"""The level of the corrected p-value below which two runs differ."""
+_NOTABLE_RATIO = 1.1
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A run as the verdict sees it.
+
+    Attributes:
+        name: The run's.
+        figure: Its main metric on the compared split, or None.
+        minutes: How long it trained, or None.
+        device: What it was trained on, or None.
+    """
+
+    name: str
+    figure: float | None
+    minutes: float | None
+    device: str | None
+
+
+def tell_verdict(runs: Sequence[Contender], pairs: pl.DataFrame, metrics: Sequence[str]) -> str:
+    """Return the sentence that says which run is better, and which trained faster.
+
+    Two runs are told apart by each metric given, the main one first; more are held against the
+    best by the main one. Runs differ where the corrected p-value is below ``SIGNIFICANT``.
+    Training times are spoken of where they differ by more than a tenth. Empty for one run.
+
+    Args:
+        runs: In the order of the table.
+        pairs: As ``pairing.pairs_table`` gives it.
+        metrics: Names of tested metrics, one or more.
+    """
+    if len(runs) < 2:
+        return ""
+    clauses = _of_two(runs, pairs, metrics) if len(runs) == 2 else _of_many(runs, pairs, metrics[0])
+    return f"{'; '.join(clause for clause in clauses if clause)}."
+
+
+def best_of(runs: Sequence[Contender]) -> Contender:
+    """Return the run with the highest figure; the first of equals."""
+    return max(runs, key=lambda run: -1.0 if run.figure is None else run.figure)
+
+
+def is_significant(pair: Mapping[str, Any]) -> bool:
+    """Return whether the runs of a row of the pairs differ."""
+    return pair["holm_p_value"] is not None and pair["holm_p_value"] < SIGNIFICANT
+
+
+def better_of(pair: Mapping[str, Any]) -> str:
+    """Return the run with the higher figure of a row of the pairs whose figures are known."""
+    return pair["run"] if pair["difference"] > 0 else pair["other"]
+
+
+def tell_p(value: float | None) -> str:
+    """Return a p-value in words, such as ``p = 0.41`` or ``p < 0.001``."""
+    if value is None:
+        return "p unknown"
+    if value < 0.001:
+        return "p < 0.001"
+    if value > 0.99:
+        return "p = 1" if value == 1 else "p > 0.99"
+    return f"p = {value:.2f}" if value >= 0.1 else f"p = {value:.3f}"
+
+
+def tell_points(fraction: float) -> str:
+    """Return a difference of fractions in points, with its sign."""
+    points = f"{100 * fraction:+.1f}".replace("-", "−")
+    return "0.0" if points[1:] == "0.0" else points
+
+
+def tell_interval(low: float | None, high: float | None) -> str:
+    """Return an interval of differences in points, in brackets; empty where there is none."""
+    return "" if low is None or high is None else f"[{_bare(low)}, {_bare(high)}]"
+
+
+def _bare(fraction: float) -> str:
+    return tell_points(fraction).removeprefix("+")
+
+
+def _of_two(runs: Sequence[Contender], pairs: pl.DataFrame, metrics: Sequence[str]) -> list[str]:
+    first, other = (run.name for run in runs)
+    found = {row["metric"]: row for row in pairs.iter_rows(named=True)}
+    main, *more = (found.get(metric) for metric in metrics)
+    if main is None:
+        return [
+            f"{first} and {other} cannot be tested: they share no picture and label",
+            _speed(runs),
+        ]
+    if is_significant(main):
+        worse = other if better_of(main) == first else first
+        clauses = [f"{better_of(main)} is better than {worse} by {_by(main)}"]
+    else:
+        words = METRIC_WORDS[main["metric"]]
+        clauses = [f"{first} and {other} do not differ significantly in {words} "
+                   f"({tell_p(main['holm_p_value'])})"]  # fmt: skip
+    return [*clauses, *(_beside(row, main) for row in more if row is not None), _speed(runs)]
+
+
+def _beside(row: Mapping[str, Any], main: Mapping[str, Any]) -> str:
+    """Return the clause of a second metric of two runs, after that of the main one."""
+    if is_significant(row):
+        but = "" if is_significant(main) else "but "
+        return f"{but}{better_of(row)} is better by {_by(row)}"
+    clause = "they do not differ significantly" if is_significant(main) else "nor do they"
+    return f"{clause} in {METRIC_WORDS[row['metric']]} ({tell_p(row['holm_p_value'])})"
+
+
+def _by(row: Mapping[str, Any]) -> str:
+    ends = (row["low"], row["high"])
+    if row["difference"] < 0 and None not in ends:
+        ends = (-row["high"], -row["low"])
+    points = _bare(abs(row["difference"]))
+    words = METRIC_WORDS[row["metric"]]
+    return f"{points} points of {words} {tell_interval(*ends)}, {tell_p(row['holm_p_value'])}"
+
+
+def _of_many(runs: Sequence[Contender], pairs: pl.DataFrame, metric: str) -> list[str]:
+    best = best_of(runs)
+    beaten, alike, ahead = [], [], []
+    of_metric = pairs.filter(pl.col("metric") == metric)
+    for row in of_metric.iter_rows(named=True):
+        if best.name not in (row["run"], row["other"]):
+            continue
+        other = row["other"] if row["run"] == best.name else row["run"]
+        group = alike
+        if is_significant(row):
+            group = beaten if better_of(row) == best.name else ahead
+        group.append(other)
+    tested = {best.name, *beaten, *alike, *ahead}
+    untested = [run.name for run in runs if run.name not in tested]
+    near = [run for run in runs if run.name in {best.name, *alike}]
+    return [
+        _standing(f"{best.name} has the highest {METRIC_WORDS[metric]} ({percent(best.figure)})",
+                  beaten, alike),
+        f"on the pictures they share it is worse than {_listed(ahead)}" if ahead else "",
+        f"{_listed(untested)} could not be tested against it" if untested else "",
+        _fastest(best, near),
+    ]  # fmt: skip
+
+
+def _standing(opening: str, beaten: Sequence[str], alike: Sequence[str]) -> str:
+    if beaten and alike:
+        return (
+            f"{opening}: significantly better than {_listed(beaten)}, not to be told apart from "
+            f"{_listed(alike)}"
+        )
+    if beaten:
+        return f"{opening}: significantly better than {_listed(beaten)}"
+    return f"{opening}, but cannot be told apart from {_listed(alike)}" if alike else opening
+
+
+def _fastest(best: Contender, near: Sequence[Contender]) -> str:
+    timed = [run for run in near if run.minutes]
+    if len(near) < 2 or not best.minutes or not timed:
+        return ""
+    fastest = min(timed, key=lambda run: run.minutes or 0.0)
+    ratio = best.minutes / (fastest.minutes or best.minutes)
+    if ratio <= _NOTABLE_RATIO:
+        return ""
+    return (
+        f"of these {fastest.name} trained fastest, {ratio:.1f}x faster than "
+        f"{best.name}{_elsewhere(best, fastest)}"
+    )
+
+
+def _speed(runs: Sequence[Contender]) -> str:
+    """Return the clause on two runs' training times; empty where they hardly differ."""
+    minutes = [run.minutes or 0.0 for run in runs]
+    if min(minutes) <= 0 or max(minutes) / min(minutes) <= _NOTABLE_RATIO:
+        return ""
+    faster = runs[minutes.index(min(minutes))]
+    return f"{faster.name} trained {max(minutes) / min(minutes):.1f}x faster{_elsewhere(*runs)}"
+
+
+def _elsewhere(one: Contender, other: Contender) -> str:
+    return ", on another device" if one.device != other.device else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
