@@ -1,0 +1,172 @@
+"""Every packaged recipe of the five projects: its real network trains on its real format."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from finelens.config.load import load_recipe, recipe_names
+from finelens.data.sources.read import read_source
+from finelens.data.splits import complete_splits
+from finelens.models.auxiliary import AuxiliaryClassifier
+from finelens.models.freeze import apply_freeze, set_training
+from finelens.progress import Silent
+from finelens.runs.directory import RunDirectory
+from finelens.training.best import BestWeights
+from finelens.training.fit import Fit
+from finelens.training.loop import train_epoch
+from finelens.training.optim import build_optimizer
+from finelens.training.setting import build_setting
+from finelens.training.state import TrainingState
+
+# recipe: (source, picture size, weights published for 1000 classes, features of the last layer)
+PUBLISHED = {
+    "a2d-inception-v3": ("a2d", 299, 27_161_264, 2048),
+    "a2d-inception-v3-partial": ("a2d", 299, 27_161_264, 2048),
+    "a2d-resnet34": ("a2d", 64, 21_797_672, 512),
+    "a2d-pnasnet5": ("a2d", 96, 86_057_668, 4320),
+    "a2d-efficientnet-b7": ("a2d", 64, 66_347_960, 2560),
+    "a2d-efficientnet-b7-mish": ("a2d", 64, 66_347_960, 2560),
+    "a2d-seresnext101": ("a2d", 64, 48_955_416, 2048),
+    "a2d-seresnext101-mish": ("a2d", 64, 48_955_416, 2048),
+    "voc-resnet18": ("voc", 64, 11_689_512, 512),
+    "twelve-alexnet": ("folder", 64, 61_100_840, 4096),
+    "twelve-vgg16": ("folder", 32, 138_357_544, 4096),
+}
+VOC_CLASSES = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
+    "train", "tvmonitor",
+)  # fmt: skip
+
+
+class TwoStepsError(Exception):
+    """Ends training after its second weight update."""
+
+
+@pytest.fixture(scope="session")
+def voc_data(tmp_path_factory):
+    """Return a VOCdevkit of 20 classes, 10 train and 5 val pictures."""
+    devkit = tmp_path_factory.mktemp("voc") / "VOCdevkit"
+    lists, pictures = devkit / "VOC2012/ImageSets/Main", devkit / "VOC2012/JPEGImages"
+    lists.mkdir(parents=True)
+    pictures.mkdir()
+    generator = np.random.default_rng(0)
+    for split, num in {"train": 10, "val": 5}.items():
+        names = [f"{split}_{n:06d}" for n in range(num)]
+        (lists / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
+        for k, of_class in enumerate(VOC_CLASSES):
+            signs = [1 if n in {k % num, k // 2 % num} else -1 for n in range(num)]
+            rows = zip(names, signs, strict=True)
+            text = "".join(f"{name} {sign:2d}\n" for name, sign in rows)
+            (lists / f"{of_class}_{split}.txt").write_text(text)
+        for name in names:
+            pixels = generator.integers(0, 256, (50, 70, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(pictures / f"{name}.jpg")
+    return devkit
+
+
+@pytest.fixture(scope="session")
+def twelve_data(tmp_path_factory):
+    """Return train/ and validation/ of twelve class folders, two pictures and one of each."""
+    root = tmp_path_factory.mktemp("twelve")
+    generator = np.random.default_rng(0)
+    for split, num in {"train": 2, "validation": 1}.items():
+        for k in range(12):
+            folder = root / split / f"species {k:02d}"
+            folder.mkdir(parents=True)
+            for n in range(num):
+                pixels = generator.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{n}.png")
+    return root
+
+
+@pytest.fixture
+def make_setting(tmp_path, a2d_data, voc_data, twelve_data):
+    """Return a function from a recipe's name to its setting on tiny data of its format."""
+    roots = {"a2d": a2d_data, "voc": voc_data, "folder": twelve_data}
+
+    def make(name):
+        source, size, *_ = PUBLISHED[name]
+        recipe = load_recipe(
+            name, [f"input.size={size}", "model.pretrained=false", "train.batch_size=2"]
+        )
+        manifest = read_source(roots[source], source=recipe.data.source, task=recipe.data.task)
+        manifest = complete_splits(manifest, val_fraction=0.2, test_fraction=0.0, seed=recipe.seed)
+        run = RunDirectory(tmp_path / "run")
+        return build_setting(recipe, manifest, run, bad_files={}, progress=Silent())
+
+    return make
+
+
+def num_weights(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def num_published(classifier, num_features):
+    """Return how many weights the network would have with ImageNet's 1000 classes."""
+    nets = [net for net in classifier.auxiliary if isinstance(net, AuxiliaryClassifier)]
+    of_auxiliary = sum(num_weights(net.body) + 769 * 1000 for net in nets)
+    return num_weights(classifier.backbone) + (num_features + 1) * 1000 + of_auxiliary
+
+
+def two_steps(setting):
+    """Train two weight updates of a setting's first phase; return the state."""
+    fit = Fit(setting)
+    phase, classifier = fit.phases[0], setting.classifier
+    apply_freeze(classifier, freeze=phase.freeze, statistics=phase.freeze_statistics)
+    set_training(classifier)
+    config = setting.recipe.optimizer
+    state = TrainingState(
+        classifier,
+        best=BestWeights(setting.run.checkpoints, ("loss",)),
+        log=None,  # pyright: ignore[reportArgumentType]
+        average=None,
+        optimizer=build_optimizer(config, classifier, lr=phase.lr, backbone_lr=phase.backbone_lr),
+    )
+
+    def after_update(_num_pictures):
+        if state.position.update == 2:
+            raise TwoStepsError
+
+    with pytest.raises(TwoStepsError):
+        train_epoch(
+            state, phase, setting.loader("train", augmentation=phase.augmentation), fit.rule,
+            model=classifier, accelerator=setting.accelerator, after_update=after_update,
+        )  # fmt: skip
+    return state
+
+
+def test_every_recipe_of_the_projects_is_packaged():
+    assert set(PUBLISHED) < set(recipe_names())
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_recipe_builds_its_real_network_and_trains_two_steps(name, make_setting):
+    setting = make_setting(name)
+    classifier = setting.classifier
+    *_, published, num_features = PUBLISHED[name]
+    assert num_published(classifier, num_features) == published
+    before = {key: value.clone() for key, value in classifier.named_parameters()}
+    state = two_steps(setting)
+    assert np.isfinite(state.sums.loss)
+    changed = {
+        key for key, value in classifier.named_parameters() if not torch.equal(before[key], value)
+    }
+    trained = {key for key, value in classifier.named_parameters() if value.requires_grad}
+    assert changed <= trained
+    assert {"head.output.weight", "head.output.bias"} <= changed
+    if name in {"a2d-pnasnet5", "a2d-inception-v3"}:
+        assert not any(key.startswith("backbone.") for key in trained)
+    else:
+        assert any(key.startswith("backbone.") for key in changed)
+    if name.startswith("a2d-inception"):
+        assert "auxiliary.0.output.weight" in changed
+
+
+def test_a2d_recipes_know_its_classes_and_leave_the_test_list_unlabelled(make_setting):
+    manifest = make_setting("a2d-resnet34").manifest
+    assert manifest.task.num_classes == 43
+    assert manifest.task.classes[0] == "adult-climbing"
+    assert manifest.of_split("test").table["labels"].null_count() == 4
