@@ -6,6 +6,7 @@ The verbs are functions here, imported when first used so that ``import finelens
     finelens.evaluate(run, split="test")
     finelens.load(run).predict(["a.jpg", "b.jpg"])
     finelens.compare([run, other_run])
+    finelens.log(run)["val_loss"].to_numpy()
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from finelens.api.contact_sheet import contact_sheet as contact_sheet
     from finelens.api.data import check as check
+    from finelens.api.log import log as log
     from finelens.api.results import compare as compare
     from finelens.api.results import evaluate as evaluate
     from finelens.api.results import load as load
+    from finelens.api.results import predict as predict
     from finelens.api.results import top as top
     from finelens.api.training import demo as demo
     from finelens.api.training import resume as resume
@@ -28,15 +32,30 @@ if TYPE_CHECKING:
 _HOMES = {
     "check": "finelens.api.data",
     "compare": "finelens.api.results",
+    "contact_sheet": "finelens.api.contact_sheet",
     "demo": "finelens.api.training",
     "evaluate": "finelens.api.results",
     "load": "finelens.api.results",
+    "log": "finelens.api.log",
+    "predict": "finelens.api.results",
     "resume": "finelens.api.training",
     "top": "finelens.api.results",
     "train": "finelens.api.training",
 }
 
-__all__ = ["check", "compare", "demo", "evaluate", "load", "resume", "top", "train"]
+__all__ = [
+    "check",
+    "compare",
+    "contact_sheet",
+    "demo",
+    "evaluate",
+    "load",
+    "log",
+    "predict",
+    "resume",
+    "top",
+    "train",
+]
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,11 @@
+import re
 import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import finelens
 
 
 def test_recipes_lists_all_with_descriptions(finelens_command):
@@ -39,3 +46,78 @@ def test_check_names_unreadable_files_duplicates_and_leaks(finelens_command, fol
     assert "train/red/00.jpg" in output
     assert "leakage" in output
     assert "mend the above first" in output
+
+
+def test_check_draws_a_contact_sheet_of_a_policy(
+    finelens_command, folder_data, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    code, output, _ = finelens_command("check", folder_data, "--augment", "a2d-deep")
+    assert code == 0
+    assert output == "contact sheet written to augment-a2d-deep.png\n"
+    with Image.open(tmp_path / "augment-a2d-deep.png") as sheet:
+        assert sheet.format == "PNG"
+
+
+@pytest.mark.parametrize(
+    "augment", ["[{flip: {p: 0.5}}]", "demo", "recipe.yaml"], ids=["steps", "recipe", "file"]
+)
+def test_a_sheet_shows_steps_and_recipes_too(
+    finelens_command, folder_data, tmp_path, monkeypatch, augment
+):
+    monkeypatch.chdir(tmp_path)
+    Path("recipe.yaml").write_text(
+        "phases:\n"
+        "- {epochs: 1, augment: none}\n- {epochs: 2, augment: light}\n- {epochs: 1, augment: none}"
+    )
+    out = ("--out", "sheet.png", "--size", 32)
+    code, output, errors = finelens_command("check", folder_data, "--augment", augment, *out)
+    assert code == 0, errors
+    assert output == "contact sheet written to sheet.png\n"
+    with Image.open("sheet.png") as sheet:
+        # two phases of the file share a policy, and its panel
+        assert (sheet.height > 2000) == (augment == "recipe.yaml")
+
+
+def test_a_sheets_sample_is_an_id_a_row_or_the_first_to_train_on(table_data, folder_data):
+    named, by_row, first, other = (
+        finelens.contact_sheet(table_data, "light", sample=sample, size=32)
+        for sample in ("00.png", 0, None, "1")
+    )
+    assert named.tobytes() == by_row.tobytes() == first.tobytes()
+    assert named.tobytes() != other.tobytes()
+    without_splits = finelens.contact_sheet(folder_data, ({"flip": {}},), size=32)
+    assert without_splits.size == named.size
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--augment", "a2d-dep"], 'neither a policy, nor a recipe.*did you mean "a2d-deep"'),
+        (["--augment", "[{flop: {}}]"], 'step "flop" is unknown'),
+        (["--augment", "[{flip"], "augment: not valid YAML"),
+        (["--augment", "{flip: {}}"], "must be a list of steps"),
+        (["--augment", "none.yaml"], "recipe none.yaml: cannot be read"),
+        (["--augment", "light", "--sample", "x.jpg"], 'sample "x.jpg" is neither an id, such as'),
+        (["--augment", "light", "--sample", "60"], "nor a row from 0 to 59"),
+        (["--augment", "light", "--out", "sheet.jpg"], '".jpg" is unknown; known are ".png"'),
+        (["--augment", "light", "--out", "no/s.png"], "the folder no does not exist"),
+        (["--out", "sheet.png"], "--out sheet.png is of the contact sheet; give --augment"),
+        (["--sample", "3"], "--sample 3 is of the contact sheet"),
+    ],
+)
+def test_a_sheet_that_cannot_be_drawn_says_why(
+    finelens_command, folder_data, tmp_path, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    code, _, errors = finelens_command("check", folder_data, *arguments)
+    assert code == 1
+    assert re.search(message, errors)
+    assert errors.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_check_reads_a2d(finelens_command, a2d_data):
+    code, output, _ = finelens_command("check", a2d_data, "--source", "a2d")
+    assert code == 0
+    assert "22 pictures (12 train, 6 val, 4 test)" in output

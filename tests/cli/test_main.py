@@ -6,7 +6,7 @@ import pytest
 
 from finelens import __version__
 
-VERBS = ("demo", "check", "train", "evaluate", "predict", "top", "compare", "recipes")
+VERBS = ("demo", "check", "train", "evaluate", "predict", "top", "compare", "log", "recipes")
 
 
 def test_version_is_the_packages(finelens_command):

@@ -119,6 +119,9 @@ def test_compare_writes_one_table_of_runs(finelens_command, trained, tmp_path):
     assert {"parameters", "training_minutes", "training_pictures_per_second"} <= set(table.columns)
     assert {"train_loss", "val_mean_average_precision"} & set(table.columns)
     assert (out / "comparison.html").is_file()
+    assert pl.read_csv(out / "pairs.csv")["num_pictures"].unique().to_list() == [12]
+    verdict = next(line for line in output.splitlines() if line.startswith("verdict: "))
+    assert "trained and other do not differ significantly in mean AP (p = 1)" in verdict
 
 
 def test_compare_needs_two_runs(finelens_command, trained):

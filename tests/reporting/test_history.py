@@ -28,6 +28,12 @@ def test_rows_within_an_epoch_are_averaged_and_nulls_left_out():
     assert history.of("val", "loss").at(2) is None
 
 
+def test_an_epoch_of_nothing_but_nulls_is_an_epoch_of_its_phase():
+    history = read_history([row(1, "a"), row(2, "b", value=None), row(0, "probe")])
+    assert history.epochs == (1, 2)
+    assert [history.phase_of(epoch) for epoch in (0, 1, 2, 3)] == [None, "a", "b", None]
+
+
 def test_empty_log_is_an_empty_history():
     history = read_history([])
     assert history.num_epochs == 0

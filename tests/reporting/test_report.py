@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from finelens.errors import RunError
+from finelens.reporting import album
 from finelens.reporting.report import write_report
 from finelens.task import TaskKind
 
@@ -89,7 +90,7 @@ def test_names_from_outside_are_text_and_never_markup(make_run):
 def test_gallery_data_cannot_close_its_script_element(make_run):
     path = write_report(make_run(classes=("</script><script>alert(1)</script>", "b")))
     assert len(read(path).all("script")) == 2
-    assert gallery_of(path)["top"][0]["class"] == "</script><script>alert(1)</script>"
+    assert gallery_of(path)["top"]["test"][0]["class"] == "</script><script>alert(1)</script>"
 
 
 def test_same_run_gives_the_same_bytes(make_run):
@@ -110,13 +111,36 @@ def test_headline_figures_are_those_of_the_evaluation(make_run):
     assert "+5.0 points" in text  # over the probe
 
 
-def test_first_split_asked_for_is_the_one_shown(make_run):
+def test_gallery_holds_every_evaluated_split_the_one_asked_for_first(make_run):
     run = make_run()
-    ids = {row["id"] for row in gallery_of(write_report(run, splits=["val"]))["top"]}
-    assert ids
-    assert all(one.startswith("val-") for one in ids)
-    ids = {row["id"] for row in gallery_of(write_report(run))["top"]}
-    assert all(one.startswith("test-") for one in ids)
+    for asked in (["val"], ["val", "test"]):
+        path = write_report(run, splits=asked)
+        top = gallery_of(path)["top"]
+        assert set(top) == set(asked)
+        for split in asked:
+            assert len(top[split]) == 24 * len(CLASSES)
+            assert all(row["id"].startswith(f"{split}-") for row in top[split])
+        choices = re.findall(r"<option>(val|test)</option>", path.read_text())
+        assert choices == (asked * 2 if len(asked) > 1 else [])
+
+
+def test_training_pictures_are_shown_only_where_there_are_no_others(make_run):
+    run = make_run(splits=("val", "test", "train"))
+    assert set(gallery_of(write_report(run))["top"]) == {"test", "val"}
+    assert list(gallery_of(write_report(run, splits=["train"]))["top"]) == ["train"]
+
+
+def test_splits_share_the_room_and_the_first_has_what_others_leave(make_run, monkeypatch):
+    run = make_run()
+    size = sum(map(len, gallery_of(write_report(run))["pictures"]))
+    monkeypatch.setattr(album, "_BUDGETS", {"wrong": 0, "missed": 0, "top": int(0.8 * size)})
+    page = write_report(run)
+    gallery = gallery_of(page)
+    assert sum(map(len, gallery["pictures"])) <= 0.8 * size
+    kept = {split: len(rows) for split, rows in gallery["top"].items()}
+    assert 0 < kept["test"] < 24 * len(CLASSES)
+    assert 0 < kept["val"] < 24 * len(CLASSES)
+    assert "To keep this file small, the first" in page.read_text()
 
 
 def test_confusion_counts_are_those_of_the_evaluation(make_run):
@@ -135,12 +159,12 @@ def test_pictures_that_are_gone_show_as_blanks(make_run):
         path.unlink()
     after = gallery_of(write_report(run))
     assert all(uri.startswith("data:image/jpeg;base64,") for uri in before["pictures"])
-    assert len(before["pictures"]) == 24  # each once, though every class ranks all
-    assert after["pictures"] == []
-    assert [row | {"picture": 0} for row in after["top"]] == [
-        row | {"picture": 0} for row in before["top"]
+    assert len(before["pictures"]) == 2 * 24  # each once, though every class ranks all
+    assert len(after["pictures"]) == 24  # those of val are there still
+    assert [row | {"picture": 0} for row in after["top"]["test"]] == [
+        row | {"picture": 0} for row in before["top"]["test"]
     ]
-    assert {row["picture"] for row in after["top"]} == {-1}
+    assert {row["picture"] for row in after["top"]["test"]} == {-1}
 
 
 def test_gallery_knows_what_the_model_recognises_and_what_it_misses(make_run):
@@ -148,22 +172,55 @@ def test_gallery_knows_what_the_model_recognises_and_what_it_misses(make_run):
     thresholds = json.loads((run.model / "decision.json").read_text())["thresholds"]
     threshold = dict(zip(CLASSES, thresholds, strict=True))
     gallery = gallery_of(write_report(run))
-    clear = [row for row in gallery["top"]
+    clear = [row for row in gallery["top"]["test"]
              if abs(row["probability"] - threshold[row["class"]]) > 1e-4]  # fmt: skip
     assert {row["decided"] for row in clear} == {True, False}
     assert all(row["decided"] == (row["probability"] > threshold[row["class"]]) for row in clear)
-    assert gallery["wrong"]
-    assert gallery["missed"]
-    assert not any(row["label"] for row in gallery["wrong"])
-    assert all(row["label"] for row in gallery["missed"])
+    for split in ("test", "val"):
+        assert gallery["wrong"][split]
+        assert gallery["missed"][split]
+        assert not any(row["label"] for row in gallery["wrong"][split])
+        assert all(row["label"] for row in gallery["missed"][split])
 
 
 def test_thresholds_draw_the_best_point_by_name(make_run):
     run = make_run()
     metrics = json.loads((run.evaluation("val") / "metrics.json").read_text())
     best = max(metrics["sweep"], key=lambda row: row["macro_precision"])
-    told = f"precision is highest, {best['macro_precision']:.1%}, at {best['threshold']:.2f}"
+    told = f"best precision {best['macro_precision']:.1%} at threshold {best['threshold']:.2f}"
     assert told in "".join(read(write_report(run)).text)
+
+
+def test_convergence_is_told_and_marked(make_run):
+    # 0.65, 0.70 and 0.75 over three epochs of two pictures in batches of 32
+    text = "".join(read(write_report(make_run())).text)
+    assert "Converged" in text
+    assert "epoch 3, 0 iterations" in text
+    assert "The diamond marks epoch 3, the first within 1% of the best." in text
+
+
+def test_best_checkpoints_stand_side_by_side(make_run):
+    best = {"mean_average_precision": {"value": 0.75, "epoch": 3},
+            "loss": {"value": 0.6, "epoch": 2}}  # fmt: skip
+    run = make_run(summary={"best": best})
+    run.checkpoints.mkdir(exist_ok=True)
+    (run.checkpoints / "best-loss.safetensors").touch()
+    (run.checkpoints / "best-epoch-0003.safetensors").touch()
+    text = re.sub(r"\s+", " ", " ".join(read(write_report(run)).text))
+    assert "Mean AP 3 75.0% 0.4000 checkpoints/best-epoch-0003.safetensors" in text
+    assert "Loss 2 70.0% 0.6000 checkpoints/best-loss.safetensors" in text
+
+
+def test_one_followed_metric_needs_no_table_of_checkpoints(make_run):
+    assert "Best checkpoints" not in "".join(read(write_report(make_run())).text)
+
+
+def test_the_kept_epoch_is_that_of_the_first_followed_metric(make_run):
+    best = {"example_f1": {"value": 0.5, "epoch": 2},
+            "mean_average_precision": {"value": 0.75, "epoch": 3}}  # fmt: skip
+    text = "".join(read(write_report(make_run(summary={"best": best}))).text)
+    assert "The ring marks epoch 2, whose weights were kept." in text
+    assert "(+0.0 points)" in text  # 0.70 of epoch 2 against the probe's 0.70
 
 
 def test_run_without_summary_or_manifest_is_reported(make_run):

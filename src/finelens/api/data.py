@@ -16,7 +16,7 @@ def check(
     """Return what is good and bad about pictures and labels, without training.
 
     Args:
-        data: A folder of class folders, a table, or Pascal VOC.
+        data: A folder of class folders, a table, Pascal VOC or A2D.
         source: The on-disk format; ``auto`` looks at the path.
         task: ``auto``, ``multi-class`` or ``multi-label``.
         progress: Who watches.
@@ -24,8 +24,8 @@ def check(
     Raises:
         DataError: If the source cannot be read at all.
     """
-    manifest = read_source(data, source=source, task=task)
     progress = progress or Silent()
+    manifest = read_source(data, source=source, task=task, progress=progress)
     with progress.stage("reading pictures", manifest.num_examples) as advance:
         problems = find_unreadable(manifest.paths, progress=lambda num: advance(num, ""))
     with progress.stage("looking for duplicates", manifest.num_examples) as advance:

@@ -1,4 +1,4 @@
-"""The verbs that read a run: load, evaluate, top and compare."""
+"""The verbs that read a run: load, predict, evaluate, top and compare."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 from finelens.config.load import parse_recipe, read_yaml
 from finelens.data.manifest import SPLITS, Manifest, read_manifest
 from finelens.data.sources.read import read_source
-from finelens.errors import DataError, RunError, did_you_mean
+from finelens.errors import ConfigError, DataError, RunError, did_you_mean
 from finelens.evaluation.evaluate import Evaluation, write_evaluation
 from finelens.evaluation.evaluate import evaluate as evaluate_scores
 from finelens.evaluation.ranking import top_table
@@ -18,7 +18,8 @@ from finelens.evaluation.scores import read_scores
 from finelens.models.folder import load_model
 from finelens.predictor import Predictor
 from finelens.progress import Progress
-from finelens.reporting.comparison import Comparison, compare_runs, write_comparison
+from finelens.reporting.comparison import Comparison, compare_runs
+from finelens.reporting.comparison_page import write_comparison
 from finelens.reporting.report import write_report
 from finelens.runs.directory import RunDirectory, open_run
 from finelens.task import Task
@@ -37,6 +38,41 @@ def load(run: str | Path, *, device: str | None = None) -> Predictor:
     return Predictor.load(open_run(run).model, device=device)
 
 
+def predict(
+    run: str | Path,
+    paths: Sequence[str | Path] | str | Path | None = None,
+    *,
+    split: str | None = None,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> pl.DataFrame:
+    """Return what a run's model finds, one row a picture: see ``Predictor.predict``.
+
+    Args:
+        run: A complete run, or, with ``paths``, a model folder copied out of one.
+        paths: Files, or folders of pictures.
+        split: In place of paths, a split of the run's own pictures: their rows come in its
+            order, with their ``id`` first.
+        batch_size: Pictures a forward pass.
+        progress: Who watches.
+
+    Raises:
+        ConfigError: If not exactly one of ``paths`` and ``split`` is given.
+        DataError: If there is no picture, or no such split.
+    """
+    if bool(paths) == (split is not None):
+        raise ConfigError(
+            "predict takes pictures or a split of the run's own; give one of the two, such as "
+            f"`finelens predict {run} --split test`"
+        )
+    predictor = load(run)
+    if split is None:
+        return predictor.predict(paths or [], batch_size=batch_size, progress=progress)
+    part = _own_manifest(open_run(run), predictor.saved.task).of_split(split)
+    table = predictor.predict(part.paths, batch_size=batch_size, progress=progress)
+    return table.insert_column(0, pl.Series("id", part.ids))
+
+
 def evaluate(
     run: str | Path,
     *,
@@ -48,7 +84,7 @@ def evaluate(
 
     Args:
         run: A complete run.
-        split: ``train``, ``val`` or ``test``; None takes test where there is one, else val.
+        split: ``train``, ``val`` or ``test``; None takes test where it has labels, else val.
         data: Other pictures than the run's own; with neither splits nor ``split`` given, all
             of them are scored, as test.
         progress: Who watches.
@@ -62,13 +98,14 @@ def evaluate(
     if data is None:
         manifest = _own_manifest(directory, predictor.saved.task)
     else:
-        manifest = _other_manifest(directory, predictor.saved.task, Path(data))
-    chosen = split or ("test" if manifest.splits.get("test") else "val")
+        manifest = _other_manifest(directory, predictor.saved.task, Path(data), progress)
+    chosen = split or _judged_split(manifest, is_own=data is None)
     part = manifest.of_split(chosen)
-    if part.table["labels"].null_count() == part.num_examples:
+    if not _has_labels(part):
+        pictures = f"--split {chosen}" if data is None else "PICTURES"
         raise DataError(
             f"the {part.num_examples} pictures of {chosen} have no labels to be held against; "
-            "use `finelens predict`"
+            f"use `finelens predict {run} {pictures} --decisions {chosen}.npy`"
         )
     scores = predictor.score(part, progress=progress)
     decision = predictor.saved.decision
@@ -112,7 +149,10 @@ def top(
 def compare(
     runs: Sequence[str | Path], *, split: str | None = None, out: str | Path | None = None
 ) -> Comparison:
-    """Return one table of runs; with ``out``, also write comparison.html and comparison.csv.
+    """Return runs side by side, tested against one another on the pictures they share.
+
+    With ``out``, also write comparison.html, comparison.csv (the table) and pairs.csv (the
+    tests).
 
     Args:
         runs: Complete runs.
@@ -129,23 +169,41 @@ def compare(
     return comparison
 
 
+def _judged_split(manifest: Manifest, *, is_own: bool) -> str:
+    has_test = bool(manifest.splits.get("test"))
+    # the labels of a run's own test list may be kept back, as A2D's are
+    if has_test and is_own and not _has_labels(manifest.of_split("test")):
+        return "val"
+    return "test" if has_test else "val"
+
+
+def _has_labels(manifest: Manifest) -> bool:
+    return manifest.table["labels"].null_count() < manifest.num_examples
+
+
 def _common_split(directories: Sequence[RunDirectory]) -> str:
     return "test" if all("test" in run.evaluated_splits for run in directories) else "val"
 
 
 def _own_manifest(directory: RunDirectory, task: Task) -> Manifest:
     if not directory.manifest.is_file():
-        raise RunError(f"run {directory.root} holds no {directory.manifest.name}; give --data")
+        raise RunError(
+            f"run {directory.root} holds no {directory.manifest.name}; "
+            "put it back, or name the pictures"
+        )
     return read_manifest(directory.manifest, task=task.kind, classes=task.classes)
 
 
-def _other_manifest(directory: RunDirectory, task: Task, data: Path) -> Manifest:
+def _other_manifest(
+    directory: RunDirectory, task: Task, data: Path, progress: Progress | None
+) -> Manifest:
     recipe = parse_recipe(read_yaml(directory.recipe), origin=str(directory.recipe))
     manifest = read_source(
         data,
         task=task.kind,
         classes=task.classes,
         label_separator=recipe.data.label_separator,
+        progress=progress,
     )
     if manifest.splits:
         return manifest

@@ -54,7 +54,7 @@ def train(
 
     Args:
         recipe: A packaged recipe's name, a YAML file, or a recipe.
-        data: The pictures: a folder of class folders, a table, or Pascal VOC. None takes the
+        data: The pictures: a folder of class folders, a table, Pascal VOC or A2D. None takes the
             recipe's ``data.path``.
         settings: ``KEY=VALUE`` strings over the recipe, as the command line's ``--set``.
         run: The run's folder; None makes ``runs/<time>-<recipe>``.
@@ -190,6 +190,7 @@ def _read_manifest(recipe: Recipe, progress: Progress) -> tuple[Manifest, dict[s
         task=data.task,
         classes=data.classes,
         label_separator=data.label_separator,
+        progress=progress,
     )
     try:
         recipe.check_task(manifest.task.kind)

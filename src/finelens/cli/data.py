@@ -8,18 +8,73 @@ from typing import Annotated
 import typer
 
 import finelens
+from finelens.errors import ConfigError
 
 
 def check(
-    data: Annotated[Path, typer.Argument(help="Class folders, a table, or Pascal VOC.")],
-    source: Annotated[str, typer.Option(help="auto, folder, table or voc.")] = "auto",
+    data: Annotated[Path, typer.Argument(help="Class folders, a table, Pascal VOC or A2D.")],
+    source: Annotated[str, typer.Option(help="auto, a2d, folder, table or voc.")] = "auto",
     task: Annotated[str, typer.Option(help="auto, multi-class or multi-label.")] = "auto",
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY",
+            help="Draw a contact sheet instead of the audit: a sample under 16 draws of a policy, "
+            "of a recipe's policies, or of steps such as '[{flip: {p: 0.5}}]'.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The sheet, a .png file; by default augment-POLICY.png here."),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=16,
+            max=2048,
+            help="Side of the sheet's views, pixels; by default the recipe's, else 224.",
+        ),
+    ] = None,
+    sample: Annotated[
+        str | None,
+        typer.Option(help="The sheet's picture, an id or a row; by default the first to train on."),
+    ] = None,
 ) -> None:
-    """Audit pictures and labels before training."""
+    """Audit pictures and labels before training; or see what an augmentation does to them."""
     from finelens.cli.audit import print_audit
     from finelens.cli.display import Display
 
+    if augment is not None:
+        _draw_sheet(data, augment, out, size=size, sample=sample, source=source, task=task)
+        return
+    for option, value in (("--out", out), ("--size", size), ("--sample", sample)):
+        if value is not None:
+            raise ConfigError(f"{option} {value} is of the contact sheet; give --augment POLICY")
     print_audit(finelens.check(data, source=source, task=task, progress=Display()), data)
+
+
+def _draw_sheet(
+    data: Path,
+    augment: str,
+    out: Path | None,
+    *,
+    size: int | None,
+    sample: str | None,
+    source: str,
+    task: str,
+) -> None:
+    from finelens.cli.display import CONSOLE, Display
+    from finelens.cli.tables import check_output
+    from finelens.data.contact_sheet import write_sheet
+
+    is_inline = augment.lstrip().startswith(("[", "{"))
+    path = out or Path(f"augment-{'steps' if is_inline else Path(augment).stem}.png")
+    check_output(path, kinds=(".png",))
+    sheet = finelens.contact_sheet(
+        data, augment, size=size, sample=sample, source=source, task=task, progress=Display()
+    )
+    write_sheet(sheet, path)
+    CONSOLE.print(f"contact sheet written to {path}", markup=False, soft_wrap=True)
 
 
 def recipes(

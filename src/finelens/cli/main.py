@@ -9,13 +9,14 @@ import sys
 import typer
 
 from finelens import __version__
-from finelens.cli import data, results, training
+from finelens.cli import data, log, results, training
 from finelens.errors import FinelensError
 
 INTERRUPTED = 130
 """The exit code of a command ended by Ctrl-C, as shells count it."""
 
 app = typer.Typer(
+    rich_markup_mode=None,
     name="finelens",
     help="Fine-tune any vision backbone on your own pictures, see what it learned, and use it.",
     no_args_is_help=True,
@@ -80,6 +81,7 @@ for verb, example in (
     (results.predict, "finelens predict runs/my-run new/ --out scores.csv"),
     (results.top, "finelens top runs/my-run --class bird -n 50"),
     (results.compare, "finelens compare runs/a runs/b --out comparison"),
+    (log.log, "finelens log runs/my-run"),
     (data.recipes, "finelens recipes finetune"),
 ):
     app.command(epilog=f"Example: {example}")(verb)

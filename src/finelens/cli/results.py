@@ -35,27 +35,34 @@ def evaluate(
 
 def predict(
     run: RunArgument,
-    paths: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Pictures, or folders of pictures.")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option("--split", help="In place of PATHS: the run's own train, val or test."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="A .csv, .jsonl or .parquet file to write.")
+    ] = None,
+    decisions: Annotated[
+        Path | None,
+        typer.Option("--decisions", help="0 or 1 a picture and class: FILE.npy and FILE.csv."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a forward pass.")] = 32,
 ) -> None:
     """Say what is in pictures: one row for every input, errors included."""
     from finelens.cli.display import CONSOLE, Display
-    from finelens.cli.tables import check_output, print_predictions, write_predictions
+    from finelens.cli.predictions import check_outputs, print_predictions, write_outputs
 
-    if out is not None:
-        check_output(out)
-    table = finelens.load(run).predict(paths, batch_size=batch_size, progress=Display())
-    num_errors = int(table["error"].is_not_null().sum())
-    if out is None:
+    check_outputs(out, decisions)
+    table = finelens.predict(run, paths, split=split, batch_size=batch_size, progress=Display())
+    if out is None and decisions is None:
         print_predictions(table)
         CONSOLE.print("next: add --out scores.csv to keep every probability")
         return
-    write_predictions(out, table)
-    failed = f", {num_errors} of them unreadable" if num_errors else ""
-    CONSOLE.print(f"{table.height} rows{failed} written to {out}", markup=False, soft_wrap=True)
+    for line in write_outputs(table, out, decisions):
+        CONSOLE.print(line, markup=False, soft_wrap=True)
 
 
 def top(
@@ -87,10 +94,11 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs to compare.")],
     split: SplitOption = None,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder for comparison.html and comparison.csv.")
+        Path,
+        typer.Option("--out", help="Folder for comparison.html, comparison.csv and pairs.csv."),
     ] = Path("comparison"),
 ) -> None:
-    """Put runs side by side in one table."""
+    """Put runs side by side in one table, and say whether they differ by more than chance."""
     from finelens.cli.display import CONSOLE
     from finelens.cli.tables import print_sideways
 
@@ -100,6 +108,7 @@ def compare(
         raise ConfigError(f"--out {out} is a file; name a folder")
     comparison = finelens.compare(runs, split=split, out=out)
     print_sideways(comparison.headline, by="run")
+    CONSOLE.print(f"verdict: {comparison.verdict}", markup=False, soft_wrap=True)
     for warning in comparison.warnings:
         CONSOLE.print(f"note: {warning}", markup=False, soft_wrap=True)
     CONSOLE.print(f"written to {out}; open {out / 'comparison.html'}", markup=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import polars as pl
@@ -14,25 +14,32 @@ from rich.text import Text
 from finelens.cli.display import CONSOLE
 from finelens.errors import ConfigError, did_you_mean
 
-_PROBABILITY = "probability."
 _LIST_SEPARATOR = "|"
 
 
-def check_output(path: Path) -> None:
-    """Raise where a table cannot be written to a path, before the work is done.
+def check_output(path: Path, *, option: str = "--out", kinds: Collection[str] = ()) -> None:
+    """Raise where a file cannot be written to a path, before the work is done.
+
+    Args:
+        path: The file.
+        option: What gave it.
+        kinds: The suffixes it may have; those of tables where none is given.
 
     Raises:
         ConfigError: If its kind is unknown, or its folder is missing or closed to writing.
     """
-    if path.suffix not in WRITERS:
-        raise ConfigError(f'--out {path}: "{path.suffix}" is unknown{did_you_mean("", WRITERS)}')
+    known = kinds or WRITERS
+    if path.suffix not in known:
+        raise ConfigError(f'{option} {path}: "{path.suffix}" is unknown{did_you_mean("", known)}')
     if not path.absolute().parent.is_dir():
-        raise ConfigError(f"--out {path}: the folder {path.parent} does not exist; make it first")
+        raise ConfigError(
+            f"{option} {path}: the folder {path.parent} does not exist; make it first"
+        )
     if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
-        raise ConfigError(f"--out {path}: no file can be written there; choose another place")
+        raise ConfigError(f"{option} {path}: no file can be written there; choose another place")
 
 
-def write_table(path: Path, table: pl.DataFrame) -> None:
+def write_table(path: Path, table: pl.DataFrame, *, option: str = "--out") -> None:
     """Write a table in the format of a path's suffix, whole or not at all.
 
     Raises:
@@ -44,22 +51,9 @@ def write_table(path: Path, table: pl.DataFrame) -> None:
         temporary.replace(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"--out {path}: cannot be written: {reason}") from error
+        raise ConfigError(f"{option} {path}: cannot be written: {reason}") from error
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def write_predictions(path: Path, table: pl.DataFrame) -> None:
-    """Write predictions; JSON Lines hold probabilities as one mapping."""
-    if path.suffix == ".jsonl":
-        table = _nested(table)
-    write_table(path, table)
-
-
-def print_predictions(table: pl.DataFrame) -> None:
-    """Print a line a picture: what was found, each with its probability."""
-    for row in table.iter_rows(named=True):
-        CONSOLE.print(f"{row['path']}: {_found(row)}", markup=False, soft_wrap=True)
 
 
 def print_table(table: pl.DataFrame) -> None:
@@ -87,26 +81,10 @@ def print_sideways(table: pl.DataFrame, *, by: str) -> None:
     CONSOLE.print(shown)
 
 
-def _found(row: dict[str, object]) -> str:
-    if row["error"] is not None:
-        return f"error: {row['error']}"
-    labels = row["labels"]
-    assert isinstance(labels, list)
-    return (
-        ", ".join(f"{name} {row[_PROBABILITY + name]:.2f}" for name in labels) or "Not identified"
-    )
-
-
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     return "" if value is None else str(value)
-
-
-def _nested(table: pl.DataFrame) -> pl.DataFrame:
-    names = [name for name in table.columns if name.startswith(_PROBABILITY)]
-    mapping = pl.struct(pl.col(name).alias(name.removeprefix(_PROBABILITY)) for name in names)
-    return table.select("path", "labels", "error", probabilities=mapping)
 
 
 def _write_csv(path: Path, table: pl.DataFrame) -> None:

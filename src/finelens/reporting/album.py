@@ -1,8 +1,8 @@
-"""The album: a split's best-ranked pictures, its worst mistakes and its unreadable files."""
+"""The album: each split's best-ranked pictures and worst mistakes, and the unreadable files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -17,29 +17,27 @@ MOST_MISTAKES_A_CLASS = 12
 MOST_FILES = 200
 MISTAKES_BYTES = 1_000_000
 TOP_BYTES = 5_000_000
+_BUDGETS = {"wrong": MISTAKES_BYTES, "missed": MISTAKES_BYTES, "top": TOP_BYTES}
 
 
-def album_context(record: RunRecord, evidence: Evidence) -> dict[str, Any]:
-    """Return the gallery's data and words, and the files that could not be read."""
+def album_context(record: RunRecord, evidence: Mapping[str, Evidence]) -> dict[str, Any]:
+    """Return the gallery's data and words, and the files that could not be read.
+
+    Pictures are those of every evaluated split but train, of train where it is all there is.
+    The splits share the page's room evenly, and the one shown first takes what others leave.
+    """
+    splits = [split for split in evidence if split != "train" or split == record.shown_split]
+    wanted = {split: _lists(evidence[split]) for split in splits}
     gallery = Gallery()
-    mistakes = worst_mistakes(
-        evidence.scores, evidence.decision, n=max(evidence.scores.num_examples, 1)
-    )
-    wrong, missed = (
-        [_mistake(row, is_multi_label=record.task.is_multi_label) for row in _worst(rows)]
-        for rows in (mistakes.filter(~pl.col("is_positive")), mistakes.filter("is_positive"))
-    )
-    top = list(_top(evidence))
     rows = {
-        "wrong": gallery.add(wrong, budget_bytes=MISTAKES_BYTES),
-        "missed": gallery.add(missed, budget_bytes=MISTAKES_BYTES),
-        "top": gallery.add(top, budget_bytes=TOP_BYTES),
+        kind: _add(gallery, {split: wanted[split][kind] for split in splits}, budget_bytes=budget)
+        for kind, budget in _BUDGETS.items()
     }
-    content = rows | {"pictures": gallery.content(), "most_mistakes": MOST_MISTAKES}
-    files = _unreadable(record, evidence)
+    files = _unreadable(record, evidence[record.shown_split])
     return {
-        "gallery": content,
-        "gallery_lead": _gallery_lead(record, shown=len(rows["top"]), ranked=len(top)),
+        "gallery": rows | {"pictures": gallery.content(), "most_mistakes": MOST_MISTAKES},
+        "gallery_splits": splits,
+        "gallery_lead": _gallery_lead(record, wanted, rows["top"]),
         "bad_files": files[:MOST_FILES],
         "bad_files_lead": f"{len(files)} in all; the first {MOST_FILES} are listed."
         if len(files) > MOST_FILES
@@ -47,7 +45,30 @@ def album_context(record: RunRecord, evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _top(evidence: Evidence) -> Iterable[Shown]:
+def _lists(evidence: Evidence) -> dict[str, list[Shown]]:
+    """Return a split's lists of pictures by kind."""
+    scores = evidence.scores
+    mistakes = worst_mistakes(scores, evidence.decision, n=max(scores.num_examples, 1))
+    wrong, missed = (
+        [_mistake(row, is_multi_label=scores.task.is_multi_label) for row in _worst(rows)]
+        for rows in (mistakes.filter(~pl.col("is_positive")), mistakes.filter("is_positive"))
+    )
+    return {"wrong": wrong, "missed": missed, "top": _top(evidence)}
+
+
+def _add(
+    gallery: Gallery, wanted: Mapping[str, Sequence[Shown]], *, budget_bytes: int
+) -> dict[str, list[dict[str, Any]]]:
+    """Return each split's rows; the first split comes last to the room, and has what is left."""
+    rows = {}
+    for place, split in reversed([*enumerate(wanted, start=1)]):
+        before = gallery.num_bytes
+        rows[split] = gallery.add(wanted[split], budget_bytes=budget_bytes // place)
+        budget_bytes -= gallery.num_bytes - before
+    return {split: rows[split] for split in wanted}
+
+
+def _top(evidence: Evidence) -> list[Shown]:
     decided = evidence.decided()
     lists = [
         [
@@ -84,14 +105,22 @@ def _mistake(row: Mapping[str, Any], *, is_multi_label: bool) -> Shown:
     )  # fmt: skip
 
 
-def _gallery_lead(record: RunRecord, *, shown: int, ranked: int) -> str:
-    lead = (
-        f"The {record.shown_split} pictures of the highest probability of each class, 50 at most."
-    )
-    if shown == ranked:
+def _gallery_lead(
+    record: RunRecord,
+    wanted: Mapping[str, Mapping[str, Sequence[Shown]]],
+    top: Mapping[str, Sequence[object]],
+) -> str:
+    of_split = f"{record.shown_split} " if len(top) == 1 else ""
+    lead = f"The {of_split}pictures of the highest probability of each class, 50 at most."
+    cut = {
+        split: len(rows) // record.task.num_classes
+        for split, rows in top.items()
+        if len(rows) < len(wanted[split]["top"])
+    }
+    if not cut:
         return lead
-    a_class = shown // record.task.num_classes
-    return f"{lead} To keep this file small, the first {a_class} are shown; top50.parquet has all."
+    told = " and ".join(f"the first {a_class} of {split}" for split, a_class in cut.items())
+    return f"{lead} To keep this file small, {told} are shown; top50.parquet has all."
 
 
 def _unreadable(record: RunRecord, evidence: Evidence) -> Sequence[tuple[str, str]]:

@@ -73,9 +73,8 @@ def _gap_to_training(record: RunRecord) -> list[str]:
 
 
 def _still_improving(record: RunRecord) -> list[str]:
-    best = (record.summary.get("best") or {}).get(record.main_metric) or {}
     last = record.history.num_epochs
-    if last < 2 or best.get("epoch") != last:
+    if last < 2 or record.kept_epoch != last:
         return []
     return [f"Validation was best after the last epoch ({last}): longer training may do better."]
 
@@ -140,10 +139,15 @@ def probe_and_tuned(record: RunRecord) -> tuple[float | None, float | None]:
     """Return the main metric on validation of the probe, and of the epoch that was kept."""
     name = record.main_metric
     probe = (record.summary.get("probe") or {}).get(name, record.history.probe.get(name))
-    best = (record.summary.get("best") or {}).get(name) or {}
-    tuned = best.get("value")
+    series = record.history.of("val", name)
+    best = record.summary.get("best") or {}
+    if next(iter(best), None) == name:
+        tuned = best[name].get("value")
+    elif record.kept_epoch == 0:
+        tuned = probe
+    else:
+        tuned = series.at(record.kept_epoch) if record.kept_epoch else None
     if tuned is None:
-        series = record.history.of("val", name)
         tuned = max(series.values) if series else None
     return probe, tuned
 

@@ -96,7 +96,7 @@ def draw_chart(
         note: A sentence below the drawing.
         size_in: Width and height in inches of 72 SVG units; the page scales it.
     """
-    settings: dict[Any, Any] = {**_STYLE, "svg.hashsalt": name}
+    settings: dict[Any, Any] = {**CHART_STYLE, "svg.hashsalt": name}
     with mpl.rc_context(settings), warnings.catch_warnings():
         # names in any script: the browser has the glyphs, matplotlib only measures without them
         warnings.filterwarnings("ignore", message="Glyph .* missing")
@@ -117,8 +117,8 @@ def _inline(document: str, description: str) -> Markup:
     body = body[body.index(">") + 1 :]
     body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, count=1, flags=re.DOTALL)
     body = re.sub(r"font-family: [^;\"]+", "font-family: inherit", body)
-    # a group with this id is a class's curve: the page finds it by number
-    body = re.sub(r'id="class-curve-(\d+)"', r'class="class-curve" data-class="\1"', body)
+    # a group with this id is the curve of a class or an average: the page finds it by number
+    body = re.sub(r'id="(class|average)-curve-(\d+)"', r'class="\1-curve" data-\1="\2"', body)
     kept = set(re.findall(r'(?:href="|url\()#(\w+)', body))
     body = re.sub(r'\sid="([^"]+)"', lambda m: m[0] if m[1] in kept else "", body)
     for name, value in INKS.items():
@@ -128,7 +128,7 @@ def _inline(document: str, description: str) -> Markup:
     return head.format(view_box[1], description) + Markup(body.strip())
 
 
-_STYLE: Mapping[str, Any] = {
+CHART_STYLE: Mapping[str, Any] = {
     "svg.fonttype": "none",
     "font.size": 8.5,
     "text.color": INKS["ink"],

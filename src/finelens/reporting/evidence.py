@@ -90,7 +90,7 @@ def sweep_charts(evidence: Evidence) -> list[Chart]:
 
 def ranking_charts(evidence: Evidence) -> list[Chart]:
     """Return the precision-recall and the ROC chart: single classes, and their averages."""
-    pooled = _pooled_curves(evidence)
+    pooled = pooled_curves(evidence)
     return [
         _ranking_chart(
             evidence, "precision_recall", pooled,
@@ -142,35 +142,7 @@ def confusion(evidence: Evidence) -> dict[str, Any]:
     return {"names": names, "rows": rows, "pairs": pairs}
 
 
-def _ranking_chart(
-    evidence: Evidence,
-    kind: str,
-    pooled: pl.DataFrame,
-    *,
-    title: str,
-    axis_labels: tuple[str, str],
-) -> Chart:
-    of_kind = pl.col("kind") == kind
-    table, pooled = evidence.evaluation.curves.filter(of_kind), pooled.filter(of_kind)
-    drawn = {
-        k: _line(table.filter(pl.col("class") == name))
-        for k, name in enumerate(evidence.scores.task.classes[:MOST_CLASS_CURVES])
-    }
-    averages = {
-        "macro average": _line(table.filter(pl.col("class").is_null())),
-        "micro average": _line(pooled.filter(pl.col("class").is_not_null())),
-    }
-    num_classes = evidence.scores.task.num_classes
-    is_cut = num_classes > MOST_CLASS_CURVES
-    return curves_chart(
-        kind.replace("_", "-"), {k: line for k, line in drawn.items() if line.x},
-        {words: line for words, line in averages.items() if line.x},
-        title=title, axis_labels=axis_labels, is_roc=kind == "roc",
-        note=f"The first {MOST_CLASS_CURVES} of {num_classes} classes." if is_cut else "",
-    )  # fmt: skip
-
-
-def _pooled_curves(evidence: Evidence) -> pl.DataFrame:
+def pooled_curves(evidence: Evidence) -> pl.DataFrame:
     """Return the curves of all cells as one class; none where they are too many to sort."""
     scores = evidence.scores.labelled()
     probabilities_NK = evidence.decision.probabilities(scores.task, scores.logits_NK)
@@ -182,8 +154,37 @@ def _pooled_curves(evidence: Evidence) -> pl.DataFrame:
     )
 
 
-def _line(rows: pl.DataFrame) -> Line:
+def line_of(rows: pl.DataFrame) -> Line:
+    """Return the points of a curve's rows."""
     return Line(rows["x"].to_list(), rows["y"].to_list())
+
+
+def _ranking_chart(
+    evidence: Evidence,
+    kind: str,
+    pooled: pl.DataFrame,
+    *,
+    title: str,
+    axis_labels: tuple[str, str],
+) -> Chart:
+    of_kind = pl.col("kind") == kind
+    table, pooled = evidence.evaluation.curves.filter(of_kind), pooled.filter(of_kind)
+    drawn = {
+        k: line_of(table.filter(pl.col("class") == name))
+        for k, name in enumerate(evidence.scores.task.classes[:MOST_CLASS_CURVES])
+    }
+    averages = {
+        "macro average": line_of(table.filter(pl.col("class").is_null())),
+        "micro average": line_of(pooled.filter(pl.col("class").is_not_null())),
+    }
+    num_classes = evidence.scores.task.num_classes
+    is_cut = num_classes > MOST_CLASS_CURVES
+    return curves_chart(
+        kind.replace("_", "-"), {k: line for k, line in drawn.items() if line.x},
+        {words: line for words, line in averages.items() if line.x},
+        title=title, axis_labels=axis_labels, is_roc=kind == "roc",
+        note=f"The first {MOST_CLASS_CURVES} of {num_classes} classes." if is_cut else "",
+    )  # fmt: skip
 
 
 def _look(is_right: bool, share: float) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from finelens.reporting.chart import INKS, SERIES_INKS, Chart, LegendEntry, draw_chart
 
@@ -56,8 +55,8 @@ def sweep_chart(
     legend = [LegendEntry(label, ink) for label, ink in inks.items()]
     if chosen is not None:
         legend.append(LegendEntry(f"chosen {chosen:.2f}", "muted", "dashed"))
-    told = [f"{label} is highest, {value:.1%}, at {where:.2f}" for label, where, value in best]
-    note = f"Ringed: {'; '.join(told)}."
+    told = [f"best {label} {value:.1%} at threshold {where:.2f}" for label, where, value in best]
+    note = f"Ringed: {', '.join(told)}."
     return draw_chart(
         name, draw, title=title, legend=legend, note=note,
         description=f"Precision, recall and F1 over the threshold. {note}",
@@ -137,62 +136,6 @@ def reliability_chart(bins: Mapping[str, Line], counts: Mapping[str, Sequence[in
         note="Points below the diagonal: the model is surer than it should be. Larger points hold "
         "more of its statements.",
     )  # fmt: skip
-
-
-def intervals_chart(
-    figures: Sequence[tuple[str, float, tuple[float, float] | None]], *, title: str
-) -> Chart:
-    """Return each run's figure as a point on its 95 % interval, the first on top.
-
-    Args:
-        figures: Names of runs, their figures and intervals, in [0, 1].
-        title: The heading.
-    """
-
-    def draw(axes: Axes) -> None:
-        for place, (_, value, interval) in enumerate(figures):
-            if interval is not None:
-                axes.plot(interval, [place, place], color=INKS["blue"], linewidth=5, alpha=0.35)
-            axes.plot(value, place, "o", color=INKS["blue"], markersize=6)
-        axes.set_yticks(range(len(figures)), [name for name, _, _ in figures])
-        axes.set_ylim(len(figures) - 0.5, -0.5)
-        axes.grid(visible=False, axis="y")
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-
-    told = "; ".join(f"{name} {value:.1%}" for name, value, _ in figures)
-    return draw_chart(
-        "intervals", draw, title=title, description=f"{title}: {told}.",
-        note="Bars are 95% intervals. Where two overlap, their order may be chance.",
-        size_in=(5.2, min(1.0 + 0.42 * len(figures), 12.0)),
-    )  # fmt: skip
-
-
-def runs_chart(curves: Mapping[str, Line], *, title: str) -> Chart:
-    """Return one curve a run over epochs; more runs than hues repeat them, dashed.
-
-    Args:
-        curves: Names of runs, mapped to values in [0, 1] over epochs.
-        title: The heading.
-    """
-    names = list(curves)
-    inks = [SERIES_INKS[place % len(SERIES_INKS)] for place in range(len(names))]
-    is_dashed = [place >= len(SERIES_INKS) for place in range(len(names))]
-
-    def draw(axes: Axes) -> None:
-        for name, ink, dashed in zip(names, inks, is_dashed, strict=True):
-            line = curves[name]
-            style = "--" if dashed else "-"
-            axes.plot(line.x, line.y, style, color=INKS[ink], marker="o", markersize=3)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.set_xlabel("epoch")
-
-    told = "; ".join(f"{name} ends at {curves[name].y[-1]:.1%}" for name in names)
-    legend = [
-        LegendEntry(name, ink, "dashed" if dashed else "solid")
-        for name, ink, dashed in zip(names, inks, is_dashed, strict=True)
-    ]
-    return draw_chart("runs", draw, title=title, description=f"{title}: {told}.", legend=legend)
 
 
 def draw_ring(axes: Axes, x: float, y: float) -> None:

@@ -80,6 +80,11 @@ class Gallery:
         """Return the thumbnails as data URIs, in the order that rows' ``picture`` counts."""
         return self._pictures
 
+    @property
+    def num_bytes(self) -> int:
+        """Return what the thumbnails take in the page."""
+        return sum(map(len, self._pictures))
+
     def _store(self, path: str, picture: str | None) -> None:
         self._place[path] = -1 if picture is None else len(self._pictures)
         if picture is not None:

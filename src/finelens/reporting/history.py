@@ -40,11 +40,19 @@ class Phase:
 
 @dataclass(frozen=True)
 class History:
-    """What was measured while training."""
+    """What was measured while training.
+
+    Attributes:
+        series: A metric's values by (split, name).
+        probe: The probe's figures on val.
+        phases: In the order they were trained.
+        epochs: All epochs that have a row, rising, be its value null.
+    """
 
     series: Mapping[tuple[str, str], Series]
     probe: Mapping[str, float]
     phases: tuple[Phase, ...]
+    epochs: tuple[int, ...] = ()
 
     def of(self, split: str, name: str) -> Series:
         """Return a metric's series on a split; empty where it was not measured."""
@@ -53,6 +61,12 @@ class History:
     def names(self, split: str) -> list[str]:
         """Return the names measured on a split, in the order they first appear."""
         return [name for of_split, name in self.series if of_split == split]
+
+    def phase_of(self, epoch: int) -> str | None:
+        """Return the name of an epoch's phase, or None where there was no such epoch."""
+        return next(
+            (one.name for one in self.phases if one.first_epoch <= epoch <= one.last_epoch), None
+        )
 
     @property
     def num_epochs(self) -> int:
@@ -69,21 +83,23 @@ def read_history(rows: Iterable[Mapping[str, Any]]) -> History:
     cells: dict[tuple[str, str], dict[int, list[float]]] = {}
     phases: list[Phase] = []
     probe: dict[str, float] = {}
+    epochs: set[int] = set()
     for row in rows:
-        if row["value"] is None:
-            continue
-        if row["phase"] == PROBE_PHASE or row["epoch"] == 0:
-            if row["split"] == "val":
+        epoch, is_known = row["epoch"], row["value"] is not None
+        if row["phase"] == PROBE_PHASE or epoch == 0:
+            if row["split"] == "val" and is_known:
                 probe[row["name"]] = row["value"]
             continue
-        epoch = row["epoch"]
+        epochs.add(epoch)
         if phases and phases[-1].name == row["phase"]:
             phases[-1] = replace(phases[-1], last_epoch=max(epoch, phases[-1].last_epoch))
         else:
             phases.append(Phase(row["phase"], epoch, epoch))
-        cells.setdefault((row["split"], row["name"]), {}).setdefault(epoch, []).append(row["value"])
+        if is_known:
+            of_metric = cells.setdefault((row["split"], row["name"]), {})
+            of_metric.setdefault(epoch, []).append(row["value"])
     series = {key: _mean_by_epoch(values) for key, values in cells.items()}
-    return History(series, probe, tuple(phases))
+    return History(series, probe, tuple(phases), tuple(sorted(epochs)))
 
 
 def _mean_by_epoch(values: Mapping[int, list[float]]) -> Series:

@@ -36,6 +36,8 @@ METRIC_WORDS = {
 }
 """Metrics of ``metrics.json`` in reading order; a dot goes into a mapping."""
 
+_LOGGED_WORDS = {name.replace(".", "_"): words for name, words in METRIC_WORDS.items()}
+
 
 @dataclass(frozen=True)
 class RunRecord:
@@ -72,6 +74,13 @@ class RunRecord:
     def main_metric(self) -> str:
         """Return the name of the metric that a run of this task is judged by."""
         return main_metric(self.task)
+
+    @property
+    def kept_epoch(self) -> int | None:
+        """Return the epoch whose weights became the model, 0 for the probe; None is unknown."""
+        best = self.summary.get("best") or {}
+        # the first of the followed metrics chooses
+        return next(iter(best.values()), {}).get("epoch")
 
     @property
     def shown_split(self) -> str:
@@ -151,6 +160,11 @@ def read_decision(run: RunDirectory) -> Decision:
         return Decision.from_json(content)
     except (TypeError, ValueError) as error:
         raise RunError(f"{path} does not hold a decision: {error}") from error
+
+
+def logged_words(name: str) -> str:
+    """Return the words of a metric as the log names it, ``example_f1`` for ``example.f1``."""
+    return _LOGGED_WORDS.get(name, name.replace("_", " "))
 
 
 def metric_of(metrics: Mapping[str, Any], name: str) -> float | None:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from finelens.reporting.album import album_context
+from finelens.reporting.best_checkpoints import best_checkpoints
 from finelens.reporting.cautions import FEW_POSITIVES, find_cautions, probe_and_tuned
 from finelens.reporting.chart import SERIES_INKS, Chart
+from finelens.reporting.convergence import find_convergence
 from finelens.reporting.evidence import (
     Evidence,
     confusion,
@@ -17,7 +19,7 @@ from finelens.reporting.evidence import (
     reliability,
     sweep_charts,
 )
-from finelens.reporting.page import count, number, render_page
+from finelens.reporting.page import number, render_page
 from finelens.reporting.record import (
     METRIC_WORDS,
     RunRecord,
@@ -25,6 +27,7 @@ from finelens.reporting.record import (
     metric_of,
     read_record,
 )
+from finelens.reporting.run_facts import run_facts
 from finelens.reporting.training_figures import learning_rate_chart, loss_chart, metric_chart
 from finelens.runs.directory import RunDirectory, write_text_atomic
 
@@ -71,6 +74,7 @@ def report_context(record: RunRecord, evidence: Mapping[str, Evidence]) -> dict[
         "classes": record.task.classes,
         "cautions": find_cautions(record),
         "training": _training_charts(record),
+        "best_checkpoints": best_checkpoints(record),
         "learning_rate": _learning_rate(record),
         "sweeps": _sweeps(evidence),
         "curves": ranking_charts(shown),
@@ -82,7 +86,7 @@ def report_context(record: RunRecord, evidence: Mapping[str, Evidence]) -> dict[
     }
     for part in (_summary, _classes, _words):
         context |= part(record)
-    context |= album_context(record, shown)
+    context |= album_context(record, evidence)
     return context | {"sections": _sections(context)}
 
 
@@ -111,25 +115,7 @@ def _summary(record: RunRecord) -> dict[str, Any]:
         for split, metrics in record.metrics.items()
     ]
     return {"tiles": tiles, "figures": figures, "versus": versus, "splits": splits,
-            "facts": _facts(record)}  # fmt: skip
-
-
-def _facts(record: RunRecord) -> list[tuple[str, str]]:
-    summary = record.summary
-    seconds = summary.get("seconds_per_picture")
-    trained = summary.get("num_trainable_parameters")
-    facts = {
-        "Backbone": record.model.get("backbone"),
-        "Input": f"{record.preprocessing['size']} × {record.preprocessing['size']} px",
-        "Parameters": count(summary["num_parameters"]) if "num_parameters" in summary else None,
-        "Trained parameters": count(trained) if trained is not None else None,
-        "Epochs": str(record.history.num_epochs) if record.history.num_epochs else None,
-        "Training time": _spoken_minutes(summary.get("training_minutes")),
-        "Training speed": _speed(summary.get("samples_per_second")),
-        "Scoring": f"{number(seconds * 1000, 1)} ms a picture" if seconds else None,
-        "Training ended": summary.get("stopped"),
-    }
-    return [(words, str(value)) for words, value in facts.items() if value]
+            "facts": run_facts(record)}  # fmt: skip
 
 
 def _training_charts(record: RunRecord) -> list[Chart]:
@@ -144,9 +130,16 @@ def _training_charts(record: RunRecord) -> list[Chart]:
     }
     charts = [loss_chart(history)]
     if names:
-        best = (record.summary.get("best") or {}).get(record.main_metric) or {}
         shown = dict(list(names.items())[: len(SERIES_INKS)])
-        charts.append(metric_chart(history, shown, best_epoch=best.get("epoch")))
+        converged = find_convergence(record)
+        charts.append(
+            metric_chart(
+                history,
+                shown,
+                best_epoch=record.kept_epoch,
+                converged_epoch=converged.epoch if converged else None,
+            )
+        )
     return charts
 
 
@@ -261,13 +254,3 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]
             spoken = " ".join(map(str, value)) if isinstance(value, list) else str(value)
             rows.append((f"{prefix}{key}", "–" if value is None else spoken))
     return rows
-
-
-def _spoken_minutes(minutes: float | None) -> str | None:
-    if minutes is None:
-        return None
-    return f"{minutes * 60:.0f} s" if minutes < 2 else f"{minutes:.1f} min"
-
-
-def _speed(pictures_per_second: float | None) -> str | None:
-    return None if pictures_per_second is None else f"{number(pictures_per_second, 0)} pictures/s"

@@ -22,8 +22,8 @@ def loss_chart(history: History) -> Chart:
 
     def draw(axes: Axes) -> None:
         for series, ink, _ in drawn:
-            _draw_series(axes, series, ink)
-        _draw_epochs(axes, history)
+            draw_series(axes, series, ink)
+        draw_epochs(axes, history)
         axes.set_ylabel("loss")
 
     lowest = _best_epoch(history.of("val", "loss"), lowest=True)
@@ -36,7 +36,13 @@ def loss_chart(history: History) -> Chart:
     )  # fmt: skip
 
 
-def metric_chart(history: History, names: Mapping[str, str], *, best_epoch: int | None) -> Chart:
+def metric_chart(
+    history: History,
+    names: Mapping[str, str],
+    *,
+    best_epoch: int | None,
+    converged_epoch: int | None = None,
+) -> Chart:
     """Return validation metrics over epochs, with phase borders and the kept epoch.
 
     Args:
@@ -44,6 +50,7 @@ def metric_chart(history: History, names: Mapping[str, str], *, best_epoch: int 
         names: Metrics in the log, mapped to their words; the first is the main one, whose
             probe value becomes a dashed line.
         best_epoch: The epoch whose weights were kept, or None.
+        converged_epoch: The first epoch near the main metric's best, or None.
     """
     inks = dict(zip(names, SERIES_INKS, strict=False))
     main = next(iter(names))
@@ -53,10 +60,12 @@ def metric_chart(history: History, names: Mapping[str, str], *, best_epoch: int 
         if main in history.probe:
             axes.axhline(history.probe[main], color=INKS[inks[main]], linewidth=1, dashes=(4, 3))
         for series, ink, _ in drawn:
-            _draw_series(axes, series, ink)
+            draw_series(axes, series, ink)
         if best_epoch is not None and (kept := history.of("val", main).at(best_epoch)) is not None:
             draw_ring(axes, best_epoch, kept)
-        _draw_epochs(axes, history)
+        if converged_epoch and (near := history.of("val", main).at(converged_epoch)) is not None:
+            axes.plot(converged_epoch, near, "D", markersize=6, color=INKS[inks[main]])
+        draw_epochs(axes, history)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 
     legend = [LegendEntry(label, ink) for series, ink, label in drawn if series]
@@ -67,7 +76,7 @@ def metric_chart(history: History, names: Mapping[str, str], *, best_epoch: int 
         title="Validation metrics",
         description="Validation metrics over epochs. " + _ends(drawn),
         legend=legend,
-        note=f"The ring marks epoch {best_epoch}, whose weights were kept." if best_epoch else "",
+        note=_marked(best_epoch, converged_epoch),
     )  # fmt: skip
 
 
@@ -76,8 +85,8 @@ def learning_rate_chart(history: History) -> Chart:
     series = history.of("train", "learning_rate")
 
     def draw(axes: Axes) -> None:
-        _draw_series(axes, series, "green")
-        _draw_epochs(axes, history)
+        draw_series(axes, series, "green")
+        draw_epochs(axes, history)
         axes.set_ylim(bottom=0)
 
     return draw_chart(
@@ -87,12 +96,14 @@ def learning_rate_chart(history: History) -> Chart:
     )  # fmt: skip
 
 
-def _draw_series(axes: Axes, series: Series, ink: str) -> None:
+def draw_series(axes: Axes, series: Series, ink: str, *, label: str | None = None) -> None:
+    """Draw one metric over epochs, with a point for each where they are few."""
     marker = "o" if len(series.epochs) <= 30 else ""
-    axes.plot(series.epochs, series.values, color=INKS[ink], marker=marker)
+    axes.plot(series.epochs, series.values, color=INKS[ink], marker=marker, label=label)
 
 
-def _draw_epochs(axes: Axes, history: History) -> None:
+def draw_epochs(axes: Axes, history: History) -> None:
+    """Draw the axis of epochs, with the borders of phases and their names on top."""
     last = max(history.num_epochs, 1)
     axes.set_xlim(1 - 0.04 * last, last + 0.04 * last)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -107,6 +118,15 @@ def _draw_epochs(axes: Axes, history: History) -> None:
             middle = (phase.first_epoch + phase.last_epoch) / 2
             axes.text(middle, 1.01, phase.name, color=INKS["muted"], ha="center", va="bottom",
                       fontsize=7.5, transform=axes.get_xaxis_transform())  # fmt: skip
+
+
+def _marked(best_epoch: int | None, converged_epoch: int | None) -> str:
+    told = []
+    if best_epoch:
+        told.append(f"The ring marks epoch {best_epoch}, whose weights were kept.")
+    if converged_epoch:
+        told.append(f"The diamond marks epoch {converged_epoch}, the first within 1% of the best.")
+    return " ".join(told)
 
 
 def _best_epoch(series: Series, *, lowest: bool) -> int | None:

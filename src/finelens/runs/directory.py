@@ -58,6 +58,11 @@ class RunDirectory:
         return self.root / "report.html"
 
     @property
+    def log_picture(self) -> Path:
+        """Return the path of the picture of the metrics log, PNG."""
+        return self.root / "log.png"
+
+    @property
     def tensorboard(self) -> Path:
         """Return the folder of TensorBoard event files."""
         return self.root / "tensorboard"

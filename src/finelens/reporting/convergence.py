@@ -1,0 +1,65 @@
+"""Convergence: the epoch from which training gained little, and the updates it took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from finelens.config.training import TrainConfig
+from finelens.reporting.history import Series
+from finelens.reporting.record import RunRecord
+
+TOLERANCE = 0.01
+"""How far below the best value, relative to it, an epoch counts as converged."""
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """Where a run converged.
+
+    Attributes:
+        epoch: Counted from 1, over all phases.
+        iterations: Weight updates up to the end of that epoch; a fraction where an epoch is
+            not a whole number of batches.
+        value: The main validation metric after that epoch.
+    """
+
+    epoch: int
+    iterations: float
+    value: float
+
+
+def find_convergence(record: RunRecord) -> Convergence | None:
+    """Return the first epoch whose main validation metric is within 1 % of its best.
+
+    None where no epoch was measured, or the run no longer holds the manifest that says how
+    many pictures it was trained on. The probe is no epoch.
+    """
+    series = record.history.of("val", record.main_metric)
+    num_samples = record.counts.by_split.get("train") if record.counts else None
+    if not series or not num_samples:
+        return None
+    epoch, value = _first_within(series)
+    train = TrainConfig().model_dump() | dict(record.recipe.get("train") or {})
+    iterations = count_iterations(
+        epoch,
+        num_samples=num_samples,
+        batch_size=train["batch_size"],
+        accumulate=train["accumulate"],
+    )
+    return Convergence(epoch, iterations, value)
+
+
+def count_iterations(
+    num_epochs: int, *, num_samples: int, batch_size: int, accumulate: int
+) -> float:
+    """Return epochs x samples / (batch x accumulation), as the A2D reports count (S2)."""
+    return num_epochs * num_samples / (batch_size * accumulate)
+
+
+def _first_within(series: Series) -> tuple[int, float]:
+    enough = max(series.values) * (1 - TOLERANCE)
+    return next(
+        (epoch, value)
+        for epoch, value in zip(series.epochs, series.values, strict=True)
+        if value >= enough
+    )

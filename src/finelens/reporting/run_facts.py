@@ -1,0 +1,44 @@
+"""The facts of a run: its network, its size, its times."""
+
+from __future__ import annotations
+
+from finelens.reporting.convergence import find_convergence
+from finelens.reporting.page import count, number
+from finelens.reporting.record import RunRecord
+
+
+def run_facts(record: RunRecord) -> list[tuple[str, str]]:
+    """Return what is known of a run, as words and values."""
+    summary = record.summary
+    seconds = summary.get("seconds_per_picture")
+    trained = summary.get("num_trainable_parameters")
+    facts = {
+        "Backbone": record.model.get("backbone"),
+        "Input": f"{record.preprocessing['size']} × {record.preprocessing['size']} px",
+        "Parameters": count(summary["num_parameters"]) if "num_parameters" in summary else None,
+        "Trained parameters": count(trained) if trained is not None else None,
+        "Epochs": str(record.history.num_epochs) if record.history.num_epochs else None,
+        "Converged": _convergence(record),
+        "Training time": _spoken_minutes(summary.get("training_minutes")),
+        "Training speed": _speed(summary.get("samples_per_second")),
+        "Scoring": f"{number(seconds * 1000, 1)} ms a picture" if seconds else None,
+        "Training ended": summary.get("stopped"),
+    }
+    return [(words, str(value)) for words, value in facts.items() if value]
+
+
+def _convergence(record: RunRecord) -> str | None:
+    converged = find_convergence(record)
+    if converged is None:
+        return None
+    return f"epoch {converged.epoch}, {number(converged.iterations, 0)} iterations"
+
+
+def _spoken_minutes(minutes: float | None) -> str | None:
+    if minutes is None:
+        return None
+    return f"{minutes * 60:.0f} s" if minutes < 2 else f"{minutes:.1f} min"
+
+
+def _speed(pictures_per_second: float | None) -> str | None:
+    return None if pictures_per_second is None else f"{number(pictures_per_second, 0)} pictures/s"
