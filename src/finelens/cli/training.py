@@ -29,7 +29,7 @@ def train(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Class folders, a CSV or Parquet table, or Pascal VOC."),
+        typer.Option("--data", help="Class folders, a CSV or Parquet table, Pascal VOC or A2D."),
     ] = None,
     settings: Annotated[
         list[str] | None,

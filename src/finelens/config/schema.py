@@ -34,7 +34,7 @@ class DataConfig(Section):
     )
     classes: tuple[str, ...] | None = Field(
         default=None,
-        description="class names in order; null: all found, sorted (VOC: its own order)",
+        description="class names in order; null: all found, sorted (VOC, A2D: their own order)",
     )
     label_separator: str = Field(
         default="auto", description="mark between labels in a table's cell; auto: `|`, `;` or `,`"
