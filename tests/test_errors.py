@@ -1,7 +1,10 @@
+import shlex
+from pathlib import Path
+
 import pytest
 
 from finelens import errors
-from finelens.errors import FinelensError, did_you_mean
+from finelens.errors import FinelensError, did_you_mean, typed
 
 KINDS = ("ConfigError", "DataError", "ModelError", "RunError")
 
@@ -40,3 +43,8 @@ def test_a_few_choices_are_all_listed_where_none_is_near():
 def test_many_choices_are_not_listed():
     assert did_you_mean("zebra", [f"class-{n}" for n in range(13)]) == ""
     assert did_you_mean("zebra", []) == ""
+
+
+def test_a_path_is_told_as_a_shell_takes_it():
+    assert typed(Path("runs/a")) == "runs/a"
+    assert shlex.split(typed("my runs/it's")) == ["my runs/it's"]

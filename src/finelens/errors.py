@@ -12,7 +12,9 @@ A message is one or two lines: the thing, the value, the mend.
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class FinelensError(Exception):
@@ -33,6 +35,11 @@ class ModelError(FinelensError):
 
 class RunError(FinelensError):
     """A run folder that exists already, is incomplete or is not one."""
+
+
+def typed(path: str | Path) -> str:
+    """Return a path as one types it in a shell: quoted where it holds spaces or the like."""
+    return shlex.quote(str(path))
 
 
 def did_you_mean(value: str, choices: Iterable[str], *, most: int = 3) -> str:

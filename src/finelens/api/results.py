@@ -10,7 +10,7 @@ import polars as pl
 from finelens.config.load import parse_recipe, read_yaml
 from finelens.data.manifest import SPLITS, Manifest, read_manifest
 from finelens.data.sources.read import read_source
-from finelens.errors import ConfigError, DataError, RunError, did_you_mean
+from finelens.errors import ConfigError, DataError, RunError, did_you_mean, typed
 from finelens.evaluation.evaluate import Evaluation, write_evaluation
 from finelens.evaluation.evaluate import evaluate as evaluate_scores
 from finelens.evaluation.ranking import top_table
@@ -63,7 +63,7 @@ def predict(
     if bool(paths) == (split is not None):
         raise ConfigError(
             "predict takes pictures or a split of the run's own; give one of the two, such as "
-            f"`finelens predict {run} --split test`"
+            f"`finelens predict {typed(run)} --split test`"
         )
     predictor = load(run)
     if split is None:
@@ -105,7 +105,7 @@ def evaluate(
         pictures = f"--split {chosen}" if data is None else "PICTURES"
         raise DataError(
             f"the {part.num_examples} pictures of {chosen} have no labels to be held against; "
-            f"use `finelens predict {run} {pictures} --decisions {chosen}.npy`"
+            f"use `finelens predict {typed(run)} {pictures} --decisions {chosen}.npy`"
         )
     scores = predictor.score(part, progress=progress)
     decision = predictor.saved.decision
@@ -137,7 +137,7 @@ def top(
     if not path.is_file():
         raise RunError(
             f"run {run}: {chosen} has not been evaluated; "
-            f"`finelens evaluate {run} --split {chosen}`"
+            f"`finelens evaluate {typed(run)} --split {chosen}`"
         )
     table = top_table(read_scores(path, saved.task), saved.decision, n)
     if class_name is None:

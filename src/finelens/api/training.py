@@ -20,7 +20,7 @@ from finelens.data.manifest import Manifest, read_manifest
 from finelens.data.sources.read import read_source
 from finelens.data.splits import check_trainable, complete_splits
 from finelens.data.verify import find_unreadable
-from finelens.errors import ConfigError, DataError, RunError
+from finelens.errors import ConfigError, DataError, RunError, typed
 from finelens.evaluation.scores import write_table
 from finelens.progress import Progress, Silent
 from finelens.reporting.report import write_report
@@ -43,7 +43,7 @@ DEFAULT_RECIPE = "finetune"
 
 
 def train(
-    recipe: str | Recipe = DEFAULT_RECIPE,
+    recipe: str | Path | Recipe = DEFAULT_RECIPE,
     data: str | Path | None = None,
     *,
     settings: Sequence[str] = (),
@@ -66,6 +66,7 @@ def train(
         Interrupted: If Ctrl-C or SIGTERM ended it; ``resume`` goes on.
     """
     progress = progress or Silent()
+    recipe = str(recipe) if isinstance(recipe, Path) else recipe
     name = recipe if isinstance(recipe, str) else "recipe"
     resolved = _located(_with_settings(recipe, settings), data)
     root = Path(run) if run is not None else _default_run(name)
@@ -159,7 +160,7 @@ def _train(setting: Setting) -> Path:
             finish(heedful, Fit(heedful).run())
         except Interrupted as stopped:
             raise Interrupted(
-                f"{stopped}; all is saved, go on with `finelens train --resume {root}`"
+                f"{stopped}; all is saved, go on with `finelens train --resume {typed(root)}`"
             ) from None
         except torch.OutOfMemoryError as error:
             raise RunError(

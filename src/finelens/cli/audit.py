@@ -8,6 +8,7 @@ from pathlib import Path
 from finelens.cli.display import CONSOLE
 from finelens.cli.tables import print_table
 from finelens.data.audit import Audit
+from finelens.errors import typed
 
 _SHOWN = 3
 
@@ -18,7 +19,9 @@ def print_audit(audit: Audit, data: Path) -> None:
     for line in audit_lines(audit):
         CONSOLE.print(line, markup=False, soft_wrap=True)
     verdict = "nothing stands against training" if audit.is_clean else "mend the above first"
-    CONSOLE.print(f"{verdict}; next: finelens train --data {data}", markup=False, soft_wrap=True)
+    CONSOLE.print(
+        f"{verdict}; next: finelens train --data {typed(data)}", markup=False, soft_wrap=True
+    )
 
 
 def audit_lines(audit: Audit) -> Iterator[str]:

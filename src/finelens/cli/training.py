@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import finelens
-from finelens.errors import ConfigError
+from finelens.errors import ConfigError, typed
 
 RunOption = Annotated[
     Path | None, typer.Option("--run", help="The run's folder [default: runs/<time>-<recipe>].")
@@ -67,7 +67,7 @@ def _tell(run: Path, stopwatch: object) -> None:
         CONSOLE.print(line, markup=False, soft_wrap=True)
     CONSOLE.print(
         f"done in {stopwatch}: open {run / 'report.html'}\n"
-        f"next: finelens predict {run} PICTURES --out scores.csv",
+        f"next: finelens predict {typed(run)} PICTURES --out scores.csv",
         markup=False,
         soft_wrap=True,
     )

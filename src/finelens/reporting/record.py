@@ -11,7 +11,7 @@ import polars as pl
 from finelens.config.load import read_yaml
 from finelens.data.manifest import SPLITS
 from finelens.decision import Decision
-from finelens.errors import RunError, did_you_mean
+from finelens.errors import RunError, did_you_mean, typed
 from finelens.evaluation.evaluate import main_metric
 from finelens.reporting.history import History, read_history
 from finelens.runs.directory import RunDirectory, read_json
@@ -113,11 +113,12 @@ def read_record(run: RunDirectory, *, splits: Sequence[str] | None = None) -> Ru
         if split not in known:
             raise RunError(
                 f'run {run.root}: split "{split}" has not been evaluated'
-                f"{did_you_mean(split, known)}; `finelens evaluate {run.root} --split {split}`"
+                f"{did_you_mean(split, known)}; "
+                f"`finelens evaluate {typed(run.root)} --split {split}`"
             )
     if not chosen:
         raise RunError(
-            f"run {run.root}: no split has been evaluated; `finelens evaluate {run.root}`"
+            f"run {run.root}: no split has been evaluated; `finelens evaluate {typed(run.root)}`"
         )
     return RunRecord(
         run=run,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finelens.errors import RunError
+from finelens.errors import RunError, typed
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def open_run(root: str | Path, *, complete: bool = True) -> RunDirectory:
     if complete and not run.is_complete:
         raise RunError(
             f"run {root} is incomplete: it has no model yet; "
-            f"finish it with `finelens train --resume {root}`"
+            f"finish it with `finelens train --resume {typed(root)}`"
         )
     return run
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from finelens.errors import RunError
+from finelens.errors import RunError, typed
 
 _FORMAT = 2
 _LAST, _PREVIOUS = "last.pt", "previous.pt"
@@ -106,7 +106,7 @@ def unwritable(folder: Path, error: Exception) -> RunError:
     return RunError(
         f"{folder} cannot be written ({free_mb:.0f} MB are free on its disk): {error};\n"
         f"what was saved before is whole: free some space, then "
-        f"`finelens train --resume {folder.parent}`"
+        f"`finelens train --resume {typed(folder.parent)}`"
     )
 
 
