@@ -240,3 +240,23 @@ def test_workers_are_chosen_for_auto_and_obeyed_otherwise():
     assert resolve_workers("auto", 100) == 0
     num_cores = len(os.sched_getaffinity(0))
     assert resolve_workers("auto", 10**6) == (0 if num_cores == 1 else min(num_cores, 8))
+
+
+def test_a_rest_of_one_joins_the_batch_before_it_in_shuffled_epochs_alone(paths):
+    loader = Loader(make_dataset(paths[:9]), batch_size=4, shuffle=True, seed=7)
+    batches = indices(loader)
+    assert [len(batch) for batch in batches] == [4, 5] == [4, loader.batch_sizes(1)[1]]
+    assert sorted(flat(batches)) == list(range(9))
+    assert indices(loader.epoch(0, skip=1)) == batches[1:]
+    unshuffled = Loader(make_dataset(paths[:9]), batch_size=4, shuffle=False, seed=7)
+    assert [len(batch) for batch in indices(unshuffled)] == [4, 4, 1]
+
+
+def test_no_process_of_two_is_left_with_one_picture(paths):
+    loaders = [
+        Loader(make_dataset(paths), batch_size=4, shuffle=True, seed=7, shard=(n, 2))
+        for n in range(2)
+    ]
+    sizes = [[len(batch) for batch in indices(loader)] for loader in loaders]
+    assert sizes == [[2, 4], [2, 3]]
+    assert [loaders[1].batch_sizes(number) for number in range(2)] == [(2, 4), (3, 7)]

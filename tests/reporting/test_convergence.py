@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import yaml
 
@@ -63,3 +65,17 @@ def test_without_the_manifest_there_is_no_convergence(make_run):
     run = make_run()
     run.manifest.unlink()
     assert find_convergence(read_record(run)) is None
+
+
+def test_convergence_follows_the_metric_that_chose_the_weights(make_run):
+    run = make_run()
+    best = {"loss": {"value": 0.3, "epoch": 3}, "accuracy": {"value": 0.9, "epoch": 1}}
+    run.summary.write_text(json.dumps(json.loads(run.summary.read_text()) | {"best": best}))
+    run.metrics_log.unlink()
+    log = MetricsLog(run.metrics_log)
+    for epoch, (loss, accuracy) in enumerate([(0.9, 0.9), (0.302, 0.8), (0.3, 0.7)], start=1):
+        values = {"loss": loss, "accuracy": accuracy, "mean_average_precision": accuracy}
+        log.write(values, step=epoch, epoch=epoch, phase="a", split="val")
+    found = find_convergence(read_record(run))
+    assert found is not None
+    assert (found.epoch, found.value) == (2, 0.302)

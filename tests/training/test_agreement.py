@@ -35,3 +35,12 @@ def test_ignored_classes_count_neither_way():
     logits_BK = torch.tensor([[1.0, 1.0, 5.0], [-1.0, -1.0, -1.0]])
     targets_BK = torch.tensor([[1.0, 0.0, np.nan], [0.0, 0.0, 0.0]])
     assert batch_agreement(logits_BK, targets_BK, task).tolist() == pytest.approx([0.5, 1, 2 / 3])
+
+
+def test_yes_is_said_from_the_threshold_on():
+    task = Task(TaskKind.MULTI_LABEL, ("a", "b"))
+    logits_BK = torch.tensor([[0.2, 0.6]]).logit()
+    targets_BK = torch.tensor([[1.0, 1.0]])
+    for threshold, recall in {0.1: 1.0, 0.2: 1.0, 0.3: 0.5, 0.7: 0.0}.items():
+        sums = batch_agreement(logits_BK, targets_BK, task, threshold=threshold)
+        assert sums[1] == pytest.approx(recall)

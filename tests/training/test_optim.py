@@ -121,3 +121,8 @@ def test_nesterov_without_momentum_is_told(classifier):
     config = OptimizerConfig(nesterov=True, momentum=0.0)
     with pytest.raises(ConfigError, match=r"optimizer\.momentum above 0"):
         build_optimizer(config, classifier, lr=0.1, backbone_lr=None)
+
+
+def test_biases_and_norms_decay_where_asked_as_in_torchs_own_sgd(classifier):
+    groups = parameter_groups(classifier, lr=0.1, weight_decay=0.05, decay_vectors=True)
+    assert {decay for _, decay in rates(classifier, groups).values()} == {0.05}

@@ -165,6 +165,11 @@ def test_recipe_builds_its_real_network_and_trains_two_steps(name, make_setting)
         assert "auxiliary.0.output.weight" in changed
 
 
+def test_nothing_is_cut_from_a_published_train_list(make_setting):
+    assert make_setting("voc-resnet18").manifest.splits == {"train": 10, "val": 5}
+    assert make_setting("a2d-resnet34").manifest.splits == {"train": 12, "val": 6, "test": 4}
+
+
 def test_a2d_recipes_know_its_classes_and_leave_the_test_list_unlabelled(make_setting):
     manifest = make_setting("a2d-resnet34").manifest
     assert manifest.task.num_classes == 43

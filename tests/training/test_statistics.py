@@ -57,3 +57,25 @@ def test_frozen_statistics_stay(renewed):
     renew()
     after = setting.classifier.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_batch_norms_without_scale_are_renewed_and_auxiliary_ones_stay(make_setting):
+    setting = make_setting(
+        "model.backbone='torchvision:googlenet'", "model.probe=false", "input.size=64",
+        "loss.auxiliary_weight=0.3", "phases.0.scale=1.0", "phases.1.scale=1.0",
+    )  # fmt: skip
+    network = setting.classifier.backbone.network
+    network.conv1.bn = torch.nn.BatchNorm2d(64, affine=False)
+    before = copy.deepcopy(setting.classifier.state_dict())
+    [phase, _] = build_phases(setting.recipe, setting.preprocessing, int)
+    renew_statistics(
+        setting.classifier, setting.loader("train", augmentation=phase.augmentation),
+        setting.preprocessing, epoch=0, device=torch.device("cpu"), channels_last=False,
+        advance=lambda _num, _note: None,
+    )  # fmt: skip
+    after = setting.classifier.state_dict()
+    assert not torch.equal(
+        before["backbone.network.conv1.bn.running_mean"],
+        after["backbone.network.conv1.bn.running_mean"],
+    )
+    assert all(torch.equal(before[k], after[k]) for k in before if k.startswith("auxiliary."))

@@ -101,7 +101,7 @@ def evaluate(
         manifest = _other_manifest(directory, predictor.saved.task, Path(data), progress)
     chosen = split or _judged_split(manifest, is_own=data is None)
     part = manifest.of_split(chosen)
-    if not _has_labels(part):
+    if not part.has_labels:
         pictures = f"--split {chosen}" if data is None else "PICTURES"
         raise DataError(
             f"the {part.num_examples} pictures of {chosen} have no labels to be held against; "
@@ -172,13 +172,9 @@ def compare(
 def _judged_split(manifest: Manifest, *, is_own: bool) -> str:
     has_test = bool(manifest.splits.get("test"))
     # the labels of a run's own test list may be kept back, as A2D's are
-    if has_test and is_own and not _has_labels(manifest.of_split("test")):
+    if has_test and is_own and not manifest.of_split("test").has_labels:
         return "val"
     return "test" if has_test else "val"
-
-
-def _has_labels(manifest: Manifest) -> bool:
-    return manifest.table["labels"].null_count() < manifest.num_examples
 
 
 def _common_split(directories: Sequence[RunDirectory]) -> str:

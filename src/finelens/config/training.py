@@ -52,7 +52,10 @@ class OptimizerConfig(Section):
     momentum: Fraction = Field(default=0.9, description="of sgd")
     nesterov: bool = Field(default=False, description="of sgd")
     betas: tuple[Fraction, Fraction] = Field(default=(0.9, 0.999), description="of adam and adamw")
-    weight_decay: float = Field(default=1e-4, ge=0.0, description="not applied to biases and norms")
+    weight_decay: float = Field(default=1e-4, ge=0.0, description="pulls weights towards 0")
+    decay_vectors: bool = Field(
+        default=False, description="whether biases and norms decay too, as in torch's own SGD"
+    )
 
 
 class TrainConfig(Section):

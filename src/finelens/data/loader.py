@@ -29,7 +29,8 @@ class Loader:
 
     The same batches come with any number of workers and whatever the global random state, which
     is neither read nor changed. Workers start with the first epoch and stay for the next ones.
-    The last batch may be smaller; no sample is dropped.
+    The last batch may be smaller; no sample is dropped. Shuffled batches are for training, where
+    a batch norm needs two: a rest that gives a shard fewer joins the batch before it.
 
     Args:
         dataset: Gives the samples; its ``on_error`` is obeyed.
@@ -127,26 +128,35 @@ class _EpochKeys(Sampler[list[SampleKey]]):
         self._num_examples = num_examples
         self._shard = shard
         self._batch_size = batch_size
+        num_full, rest = divmod(num_examples, batch_size)
+        joins = shuffle and num_full > 0 and rest < 2 * shard[1] and batch_size > 1
+        self._num_batches = num_full if joins else math.ceil(num_examples / batch_size)
         self._shuffle = shuffle
         self._seed = seed
         self.epoch = 0
         self.skip = 0
 
     def __len__(self) -> int:
-        return math.ceil(self._num_examples / self._batch_size)
+        return self._num_batches
 
     def batch_sizes(self, number: int) -> tuple[int, int]:
-        size = min(self._batch_size, self._num_examples - number * self._batch_size)
+        start, end = self._bounds(number)
         first, step = self._shard
-        return len(range(first, size, step)), size
+        return len(range(first, end - start, step)), end - start
+
+    def _bounds(self, number: int) -> tuple[int, int]:
+        """Return where in the epoch's order a batch starts and ends."""
+        is_last = number == self._num_batches - 1
+        start = number * self._batch_size
+        return start, self._num_examples if is_last else start + self._batch_size
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
         order = epoch_order(self._num_examples, self._seed, self.epoch, shuffle=self._shuffle)
         # bound now: the epoch may move on before the first batch is taken
-        seed, epoch, size = self._seed, self.epoch, self._batch_size
+        seed, epoch = self._seed, self.epoch
         first, step = self._shard
-        starts = range(self.skip * size, self._num_examples, size)
-        batches = (order[start : start + size].tolist() for start in starts)
+        bounds = [self._bounds(number) for number in range(self.skip, self._num_batches)]
+        batches = (order[start:end].tolist() for start, end in bounds)
         return (
             [(seed, epoch, index) for index in batch[first::step] or batch[:1]] for batch in batches
         )

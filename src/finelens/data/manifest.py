@@ -55,6 +55,11 @@ class Manifest:
     task: Task
 
     @property
+    def has_labels(self) -> bool:
+        """Return whether any example has known labels, be they none."""
+        return self.table["labels"].null_count() < self.num_examples
+
+    @property
     def num_examples(self) -> int:
         """Return N."""
         return self.table.height

@@ -50,6 +50,13 @@ def main_metric(task: Task) -> str:
     return "mean_average_precision" if task.is_multi_label else "accuracy"
 
 
+def fixed_decision(task: Task, threshold: float = 0.5) -> Decision:
+    """Return the decision of one threshold for all classes, argmax in multi-class."""
+    if not task.is_multi_label:
+        return Decision()
+    return Decision(thresholds=(threshold,) * task.num_classes, threshold=threshold, goal="fixed")
+
+
 def quick_metric_names(task: Task) -> tuple[str, ...]:
     """Return the keys of ``quick_metrics``, from which a recipe may choose."""
     names = (*AVERAGES, "accuracy", "mean_average_precision")
@@ -67,7 +74,7 @@ def quick_metrics(scores: Scores, decision: Decision | None = None) -> dict[str,
         DataError: If no readable picture has labels.
     """
     judged = _judged(scores, "scored")
-    decision = decision or _plain_decision(judged.task)
+    decision = decision or fixed_decision(judged.task)
     probabilities_NK = decision.probabilities(judged.task, judged.logits_NK)
     return headline(probabilities_NK, decision.decide(probabilities_NK), judged)
 
@@ -148,12 +155,6 @@ def _judged(scores: Scores, split: str) -> Scores:
         f'split "{split}" has no picture to judge by: {num_unlabelled} without labels, '
         f"{scores.num_examples - num_unlabelled} unreadable; use `finelens predict` for these"
     )
-
-
-def _plain_decision(task: Task) -> Decision:
-    if not task.is_multi_label:
-        return Decision()
-    return Decision(thresholds=(0.5,) * task.num_classes, threshold=0.5, goal="fixed")
 
 
 def _without_nan(value: Any) -> Any:

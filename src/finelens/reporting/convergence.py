@@ -20,7 +20,7 @@ class Convergence:
         epoch: Counted from 1, over all phases.
         iterations: Weight updates up to the end of that epoch; a fraction where an epoch is
             not a whole number of batches.
-        value: The main validation metric after that epoch.
+        value: The followed validation metric after that epoch.
     """
 
     epoch: int
@@ -29,16 +29,17 @@ class Convergence:
 
 
 def find_convergence(record: RunRecord) -> Convergence | None:
-    """Return the first epoch whose main validation metric is within 1 % of its best.
+    """Return the first epoch whose followed validation metric is within 1 % of its best.
 
-    None where no epoch was measured, or the run no longer holds the manifest that says how
-    many pictures it was trained on. The probe is no epoch.
+    That is the metric that chose the weights; a loss is best when smallest. None where no epoch
+    was measured, or the run no longer holds the manifest that says how many pictures it was
+    trained on. The probe is no epoch.
     """
-    series = record.history.of("val", record.main_metric)
+    series = record.history.of("val", record.followed_metric)
     num_samples = record.counts.by_split.get("train") if record.counts else None
     if not series or not num_samples:
         return None
-    epoch, value = _first_within(series)
+    epoch, value = _first_within(series, is_loss=record.followed_metric == "loss")
     train = TrainConfig().model_dump() | dict(record.recipe.get("train") or {})
     iterations = count_iterations(
         epoch,
@@ -56,10 +57,10 @@ def count_iterations(
     return num_epochs * num_samples / (batch_size * accumulate)
 
 
-def _first_within(series: Series) -> tuple[int, float]:
+def _first_within(series: Series, *, is_loss: bool) -> tuple[int, float]:
+    measured = list(zip(series.epochs, series.values, strict=True))
+    if is_loss:
+        enough = min(series.values) * (1 + TOLERANCE)
+        return next((epoch, value) for epoch, value in measured if value <= enough)
     enough = max(series.values) * (1 - TOLERANCE)
-    return next(
-        (epoch, value)
-        for epoch, value in zip(series.epochs, series.values, strict=True)
-        if value >= enough
-    )
+    return next((epoch, value) for epoch, value in measured if value >= enough)

@@ -76,6 +76,11 @@ class RunRecord:
         return main_metric(self.task)
 
     @property
+    def followed_metric(self) -> str:
+        """Return the metric in the log that chose the weights: the first of ``best_by``."""
+        return next(iter(self.summary.get("best") or {}), self.main_metric)
+
+    @property
     def kept_epoch(self) -> int | None:
         """Return the epoch whose weights became the model, 0 for the probe; None is unknown."""
         best = self.summary.get("best") or {}

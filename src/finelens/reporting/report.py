@@ -19,6 +19,7 @@ from finelens.reporting.evidence import (
     reliability,
     sweep_charts,
 )
+from finelens.reporting.metric_sets import METRIC_SETS
 from finelens.reporting.page import number, render_page
 from finelens.reporting.record import (
     METRIC_WORDS,
@@ -31,10 +32,6 @@ from finelens.reporting.run_facts import run_facts
 from finelens.reporting.training_figures import learning_rate_chart, loss_chart, metric_chart
 from finelens.runs.directory import RunDirectory, write_text_atomic
 
-_TILES = {
-    True: ("mean_average_precision", "example.f1", "macro.f1", "micro.f1"),
-    False: ("accuracy", "macro.f1", "top5_accuracy", "mean_average_precision"),
-}
 _LOGGED = ("accuracy", "example.f1", "macro.f1", "micro.f1", "mean_average_precision", "roc_auc")
 _SHOWN_ELSEWHERE = ("bad_files", "classes")
 _EQUAL_TO_ACCURACY = ("example.", "micro.")
@@ -95,7 +92,7 @@ def _summary(record: RunRecord) -> dict[str, Any]:
     tiles = [
         {"words": METRIC_WORDS[name], "value": metric_of(shown, name),
          "interval": interval_of(shown, name)}
-        for name in _TILES[record.task.is_multi_label]
+        for name in METRIC_SETS[record.main_metric].tiles
         if metric_of(shown, name) is not None
     ]  # fmt: skip
     figures = [
@@ -122,7 +119,12 @@ def _training_charts(record: RunRecord) -> list[Chart]:
     history = record.history
     if not history.num_epochs:
         return []
-    logged = [record.main_metric, *(name for name in _LOGGED if name != record.main_metric)]
+    # the metric that chose the weights comes first: its curve carries the marks
+    first = next(
+        (name for name in METRIC_WORDS if name.replace(".", "_") == record.followed_metric),
+        record.main_metric,
+    )
+    logged = dict.fromkeys((first, record.main_metric, *_LOGGED))
     names = {
         name.replace(".", "_"): METRIC_WORDS[name]
         for name in logged

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from finelens.reporting.convergence import find_convergence
 from finelens.reporting.page import count, number
-from finelens.reporting.record import RunRecord
+from finelens.reporting.record import RunRecord, logged_words
 
 
 def run_facts(record: RunRecord) -> list[tuple[str, str]]:
@@ -31,7 +31,9 @@ def _convergence(record: RunRecord) -> str | None:
     converged = find_convergence(record)
     if converged is None:
         return None
-    return f"epoch {converged.epoch}, {number(converged.iterations, 0)} iterations"
+    by = record.followed_metric
+    words = "" if by == record.main_metric else f" by {logged_words(by)}"
+    return f"epoch {converged.epoch}{words}, {number(converged.iterations, 0)} iterations"
 
 
 def _spoken_minutes(minutes: float | None) -> str | None:

@@ -75,10 +75,11 @@ def _hand_in(setting: Setting, split: str, scores: Scores, decision: Decision) -
     folder = setting.run.evaluation(split)
     write_scores(folder / "scores.parquet", scores, decision)
     write_decisions(folder / "decisions.npy", predictions_table(scores, decision))
-    left_out = " (unreadable pictures were left out of the data)" if setting.bad_files else ""
+    num_errors = sum(error is not None for error in scores.errors)
+    unreadable = f" ({num_errors} unreadable pictures: rows of zeros)" if num_errors else ""
     setting.progress.say(
         f"{split} has no labels: its {scores.num_examples} x {scores.task.num_classes} decisions "
-        f"are in {folder / 'decisions.npy'} and .csv{left_out}"
+        f"are in {folder / 'decisions.npy'} and .csv{unreadable}"
     )
 
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import torch
-from accelerate.utils import broadcast_object_list
 from torch import nn
 
 from finelens.data.loader import Loader
 from finelens.errors import ConfigError, did_you_mean
-from finelens.evaluation.evaluate import main_metric, quick_metric_names, quick_metrics
-from finelens.evaluation.scores import Scores
+from finelens.evaluation.evaluate import main_metric, quick_metric_names
 from finelens.models.freeze import apply_freeze, set_training
 from finelens.progress import Advance
 from finelens.runs.log import PROBE_PHASE, MetricsLog
@@ -23,16 +19,16 @@ from finelens.training.agreement import agreement_names
 from finelens.training.averaging import WeightAverage
 from finelens.training.best import BestWeights
 from finelens.training.interruption import Interrupted
+from finelens.training.judging import judged_weights, measure
 from finelens.training.loop import UpdateRule, learning_rate, train_epoch
 from finelens.training.losses import build_loss
 from finelens.training.optim import build_optimizer
 from finelens.training.phases import Phase, build_phases
-from finelens.training.randomness import reseed_epoch
+from finelens.training.randomness import fixed_cudnn, reseed_epoch
 from finelens.training.resume import Checkpoints
 from finelens.training.setting import Setting, fitting_size
 from finelens.training.start import start_from_probe
 from finelens.training.state import EpochSums, Position, TrainingState
-from finelens.training.statistics import renew_statistics
 from finelens.training.stopping import consider_stopping
 
 _SAVE_BEFORE_VALIDATION_S = 60.0
@@ -76,6 +72,7 @@ class Fit:
             auxiliary_weight=recipe.loss.auxiliary_weight,
             preprocessing=setting.preprocessing,
             task=setting.task,
+            threshold=setting.judged_threshold,
             accumulate=recipe.train.accumulate,
             clip_norm=recipe.train.clip_norm,
             channels_last=recipe.train.channels_last,
@@ -104,9 +101,10 @@ class Fit:
             self.state.load_state_dict(saved)
         optimizer_state = None if saved is None else saved["optimizer"]
         try:
-            while self.state.position.phase < len(self.phases) and not self.state.stopped:
-                self._run_phase(self.phases[self.state.position.phase], optimizer_state)
-                optimizer_state = None
+            with fixed_cudnn(self.setting.recipe.train.reseed_each_epoch):
+                while self.state.position.phase < len(self.phases) and not self.state.stopped:
+                    self._run_phase(self.phases[self.state.position.phase], optimizer_state)
+                    optimizer_state = None
         except Interrupted:
             # an advance is always called between two updates
             self._save()
@@ -123,9 +121,6 @@ class Fit:
             best=BestWeights(setting.run.checkpoints, metrics, is_writer=is_writer),
             log=MetricsLog(setting.run.metrics_log, size=log_size, is_writer=is_writer),
             average=WeightAverage(classifier, train.ema_decay) if train.ema_decay else None,
-            phase_average=WeightAverage(classifier, None)
-            if any(phase.average_every for phase in self.phases)
-            else None,
         )
 
     def _start(self) -> None:
@@ -135,7 +130,7 @@ class Fit:
             scores = start_from_probe(self.setting)
             if self.state.average:
                 self.state.average.restart(self.state.classifier)
-            values = self._measure(scores)
+            values = measure(self.setting, scores, self.loss)
             self._log(values, split="val", phase=PROBE_PHASE)
             self.state.best.offer(values, epoch=0, weights=self.state.classifier.state_dict())
             self.setting.progress.say(f"probe: {_told(values, self.state.best.metrics)} on val")
@@ -149,8 +144,9 @@ class Fit:
         )
         if optimizer_state is not None:
             state.optimizer.load_state_dict(optimizer_state)
-        elif state.phase_average:
-            state.phase_average.restart(state.classifier)
+        else:
+            average = WeightAverage(state.classifier, None) if phase.average_every else None
+            state.phase_average = average
         loader = setting.loader("train", augmentation=phase.augmentation)
         model = self._shared_model()
         while state.position.epoch < phase.epochs and not state.stopped:
@@ -199,8 +195,8 @@ class Fit:
         """Validate, log, keep the best weights, decide on stopping, and save."""
         state, setting = self.state, self.setting
         epoch = phase.first_epoch + state.position.epoch + 1
-        with self._judged_weights(phase, loader):
-            values = self._measure(setting.score("val"))
+        with judged_weights(setting, state, phase, loader):
+            values = measure(setting, setting.score("val"), self.loss)
             # not before: a validation that is interrupted begins again
             self._log_epoch(phase, epoch, values)
             checkpointed = [best.epoch for best in state.best.best.values()]
@@ -214,35 +210,6 @@ class Fit:
         consider_stopping(state, metric, values[metric], target=stop.target, patience=stop.patience)
         self._save()
         state.best.prune(keep_epochs=checkpointed)
-
-    @contextmanager
-    def _judged_weights(self, phase: Phase, loader: Loader) -> Iterator[None]:
-        """Let the classifier hold what an epoch is judged by: an average, or its own weights."""
-        state = self.state
-        num_averaged, is_left = divmod(state.position.epoch + 1, phase.average_every or 1)
-        if phase.average_every is None or is_left:
-            with state.average.applied(state.classifier) if state.average else nullcontext():
-                yield
-            return
-        assert state.phase_average is not None
-        # an epoch that was interrupted while it was judged has averaged its weights already
-        if state.phase_average.num_updates < num_averaged:
-            state.phase_average.update(state.classifier)
-        with state.phase_average.applied(state.classifier):
-            self._renew_statistics(phase, loader)
-            yield
-
-    def _renew_statistics(self, phase: Phase, loader: Loader) -> None:
-        setting = self.setting
-        total = len(loader.dataset)
-        with setting.progress.stage("batch statistics of the average", total) as advance:
-            renew_statistics(
-                self.state.classifier, loader, setting.preprocessing,
-                epoch=phase.first_epoch + self.state.position.epoch,
-                device=setting.accelerator.device,
-                channels_last=setting.recipe.train.channels_last,
-                advance=advance,
-            )  # fmt: skip
 
     def _log_epoch(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
         sums = self.state.sums
@@ -261,12 +228,6 @@ class Fit:
             f"epoch {epoch}/{self.setting.recipe.num_epochs} ({phase.name}): "
             f"train loss {loss:.4f}, val {told}, {speed:.0f} pictures/s"
         )
-
-    def _measure(self, scores: Scores) -> dict[str, float]:
-        loss = self.loss(torch.from_numpy(scores.logits_NK), torch.from_numpy(scores.targets_NK))
-        values = {"loss": float(loss), **quick_metrics(scores)}
-        # batch norms of other processes saw other pictures: all go by the first one's figures
-        return broadcast_object_list([values])[0]
 
     def _title(self, phase: Phase) -> str:
         epoch = phase.first_epoch + self.state.position.epoch + 1

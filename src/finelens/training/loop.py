@@ -30,6 +30,7 @@ class UpdateRule:
         auxiliary_weight: What the loss of each auxiliary net counts beside the head's.
         preprocessing: Normalises the pictures.
         task: Says what agreement is measured.
+        threshold: The probability from which yes is said.
         accumulate: Batches a weight update.
         clip_norm: Largest gradient norm, if any.
         channels_last: The memory format of the pictures.
@@ -40,6 +41,7 @@ class UpdateRule:
     auxiliary_weight: float
     preprocessing: Preprocessing
     task: Task
+    threshold: float
     accumulate: int
     clip_norm: float | None
     channels_last: bool
@@ -135,7 +137,7 @@ def _backward(
     for of_net_BK in auxiliary:
         loss = loss + rule.auxiliary_weight * rule.loss(of_net_BK.float(), targets_BK)
     accelerator.backward(loss * share)
-    agreement = batch_agreement(logits_BK.detach(), targets_BK, rule.task)
+    agreement = batch_agreement(logits_BK.detach(), targets_BK, rule.task, threshold=rule.threshold)
     return torch.cat([loss.detach()[None] * len(targets_BK), agreement])
 
 

@@ -23,14 +23,16 @@ def parameter_groups(
     backbone_lr: float | None = None,
     layer_decay: float = 1.0,
     weight_decay: float = 0.0,
+    decay_vectors: bool = False,
 ) -> list[ParameterGroup]:
     """Return the trainable parameters, grouped by rate and weight decay.
 
     The head and auxiliary nets move at ``lr`` and the backbone's last stage at ``backbone_lr``
     (None: ``lr``); every stage below it moves at ``layer_decay`` of the stage above, and what no
     stage holds (a class token, position embeddings) with the first. Vectors (biases, norms) get
-    no weight decay. A group holds ``name`` (``head`` or the stage's), ``params``, ``lr``,
-    ``initial_lr`` and ``weight_decay``; frozen parameters and empty groups are left out.
+    no weight decay unless ``decay_vectors``. A group holds ``name`` (``head`` or the stage's),
+    ``params``, ``lr``, ``initial_lr`` and ``weight_decay``; frozen parameters and empty groups
+    are left out.
 
     Raises:
         ModelError: If every parameter is frozen.
@@ -47,7 +49,7 @@ def parameter_groups(
                 "params": [],
                 "lr": rate,
                 "initial_lr": rate,
-                "weight_decay": 0.0 if is_vector else weight_decay,
+                "weight_decay": 0.0 if is_vector and not decay_vectors else weight_decay,
             },
         )
         group["params"].append(parameter)
@@ -97,6 +99,7 @@ def build_optimizer(
         backbone_lr=backbone_lr,
         layer_decay=optimizer.layer_decay,
         weight_decay=optimizer.weight_decay,
+        decay_vectors=optimizer.decay_vectors,
     )
     settings: dict[str, Any] = {"betas": optimizer.betas}
     if optimizer.name == "sgd":

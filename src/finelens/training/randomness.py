@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,15 +18,26 @@ def seed_batch(seed: int, epoch: int, batch: int, *, process: int = 0) -> None:
 
 
 def reseed_epoch(seed: int, epoch: int) -> None:
-    """Seed python, numpy and torch on every device with seed + epoch, and fix cuDNN's choices.
+    """Seed python, numpy and torch on every device with seed + epoch.
 
     The per-epoch reseeding of the A2D projects: streams then run on within the epoch.
     """
     random.seed(seed + epoch)
     np.random.seed(seed + epoch)  # noqa: NPY002  # the global generator is what is reseeded
     torch.manual_seed(seed + epoch)
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
+
+
+@contextmanager
+def fixed_cudnn(is_wanted: bool) -> Iterator[None]:
+    """Let cuDNN choose deterministic kernels while it lasts, if wanted; as it was, afterwards."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    if is_wanted:
+        cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
 
 
 def random_state() -> dict[str, Any]:

@@ -69,6 +69,12 @@ class Setting:
         """Return ``bf16`` or ``fp32``: what training computes in."""
         return "fp32" if self.accelerator.mixed_precision == "no" else "bf16"
 
+    @property
+    def judged_threshold(self) -> float:
+        """Return the probability from which yes is said while training."""
+        threshold = self.recipe.decide.threshold
+        return 0.5 if threshold is None else threshold
+
     def described(self) -> Iterator[str]:
         """Return lines that say what was chosen: data, network, training."""
         counts = ", ".join(f"{count} {split}" for split, count in self.manifest.splits.items())
@@ -85,9 +91,11 @@ class Setting:
         """Return a loader of a split: shuffled under an augmentation, or as it is scored."""
         part = self.manifest.of_split(split)
         train = self.recipe.train
+        # pictures to be handed in have a row each, be they readable or not
+        on_error = "raise" if part.has_labels else "row"
         view = augmentation or Augmentation("none", self.preprocessing)
         return Loader(
-            PictureDataset(part.paths, part.targets(), view),
+            PictureDataset(part.paths, part.targets(), view, on_error=on_error),
             batch_size=train.batch_size,
             shuffle=augmentation is not None,
             seed=self.recipe.seed,

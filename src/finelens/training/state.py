@@ -50,7 +50,7 @@ class TrainingState:
         best: Best weights so far.
         log: What was measured.
         average: The moving average of the weights, if one is kept.
-        phase_average: The running phase's stochastic weight average, if any phase has one.
+        phase_average: The running phase's stochastic weight average, if it has one.
         optimizer: The running phase's.
         position: Where training is.
         sums: The running epoch's sums.
@@ -105,7 +105,8 @@ class TrainingState:
         self.classifier.load_state_dict(state["classifier"])
         if self.average:
             self.average.load_state_dict(state["average"])
-        if self.phase_average:
+        if state["phase_average"] is not None:
+            self.phase_average = WeightAverage(self.classifier, None)
             self.phase_average.load_state_dict(state["phase_average"])
         self.best.load_state_dict(state["best"])
         self.position = Position(**state["position"])

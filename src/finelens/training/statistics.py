@@ -32,7 +32,8 @@ def renew_statistics(
     activations (Izmailov et al., "Averaging Weights Leads to Wider Optima and Better
     Generalization", UAI 2018, section 3.2). Each batch counts the same, as in
     ``torch.optim.swa_utils.update_bn``. Batch norms that are frozen, by ``apply_freeze``, stay
-    as they are; nothing is read where no other is left. Nothing drops out.
+    as they are; nothing is read where no other is left. Nothing drops out. Of several processes
+    each goes by its share of the pictures; the first one's weights are kept.
 
     Args:
         classifier: Is changed in its batch norms alone, and left in evaluation mode.
@@ -44,7 +45,8 @@ def renew_statistics(
         advance: Called with the pictures done.
     """
     set_training(classifier)
-    norms = [module for module in classifier.modules() if _is_learning(module)]
+    judged = (*classifier.backbone.modules(), *classifier.head.modules())
+    norms = [module for module in judged if _is_learning(module)]
     classifier.eval()
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
     with _measuring(norms):
@@ -64,9 +66,8 @@ def _measuring(modules: list[nn.Module]) -> Iterator[None]:
     """Let batch norms take the plain mean over batches, from nothing; their counters return."""
     norms = [module for module in modules if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
-    counters = [norm.num_batches_tracked for norm in norms]
+    counters = [torch.as_tensor(norm.num_batches_tracked).clone() for norm in norms]
     for norm in norms:
-        norm.num_batches_tracked = torch.zeros((), dtype=torch.long, device=norm.weight.device)
         norm.reset_running_stats()
         norm.momentum = None
         norm.train()
@@ -74,5 +75,6 @@ def _measuring(modules: list[nn.Module]) -> Iterator[None]:
         yield
     finally:
         for norm, momentum, counter in zip(norms, momenta, counters, strict=True):
-            norm.momentum, norm.num_batches_tracked = momentum, counter
+            norm.momentum = momentum
+            torch.as_tensor(norm.num_batches_tracked).copy_(counter)
             norm.eval()

@@ -4,6 +4,10 @@ import torch
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from finelens.data.augment.framing import resize
+from finelens.data.augment.generator import sample_generator
+from finelens.data.preprocessing import Preprocessing
+
 
 def test_scale_changes_both_sides_by_one_factor_of_its_range(apply, noise):
     factors = []
@@ -67,3 +71,20 @@ def test_crop_pads_a_small_picture_with_the_mean_colour(apply, noise, shape):
 def test_scale_crop_and_pad_follow_the_input_size_by_default(apply, noise):
     assert apply("random_crop", noise(100, 100)).shape == (3, 32, 32)
     assert apply("random_crop", noise(100, 100), size=50).shape == (3, 50, 50)
+
+
+@pytest.mark.parametrize("way", ["shorter", "squash", "pad"])
+def test_resize_by_scale_sees_what_scoring_sees(noise, way):
+    preprocessing = Preprocessing(40, (0.5,) * 3, (0.5,) * 3, resize=way, crop_fraction=1.0)
+    generator = sample_generator(0, 0, 0)
+    resized = resize(noise(30, 60), generator, preprocessing, scale=1.0)
+    if way == "shorter":
+        assert resized.shape == (3, 40, 80)
+        resized = resized[:, :, 20:60]
+        difference = resized.float() - preprocessing(noise(30, 60).permute(1, 2, 0).numpy()).float()
+        # scoring crops before it resizes: the two differ at the border alone
+        assert difference[:, :, 4:-4].abs().max() <= 1
+    else:
+        assert torch.equal(resized, preprocessing(noise(30, 60).permute(1, 2, 0).numpy()))
+    larger = resize(noise(30, 60), generator, preprocessing, scale=1.5)
+    assert min(larger.shape[1:]) == 60

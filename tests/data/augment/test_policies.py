@@ -51,7 +51,7 @@ def test_a2d_deep_is_that_of_the_report():
     assert colour["p"] == blur["p"] == 0.5
     assert colour["weights"] is blur["weights"] is None
     assert [pair for pair in settings_of("a2d-deep") if pair[0] != "one_of"] == [
-        ("resize", {"shorter": None}),
+        ("resize", {"shorter": None, "scale": 8 / 7}),
         ("random_crop", {"size": None}),
         ("rotate", {"degrees": 10, "p": 0.5}),
         ("flip", {"p": 0.5}),

@@ -12,7 +12,11 @@ from finelens.errors import ConfigError
         ("random_scale", {"factor": [1, 11]}, "random_scale.factor.1: 11 does not fit"),
         ("random_scale", {"factor": 2}, "random_scale.factor: 2 does not fit"),
         ("resize", {"shorter": 0}, "resize.shorter: 0 does not fit"),
-        ("resize", {"longer": 9}, 'resize has no setting "longer"; known are "shorter"'),
+        (
+            "resize",
+            {"longer": 9},
+            'resize has no setting "longer"; known are "shorter"',
+        ),
         ("random_crop", {"size": 2.5}, "random_crop.size: 2.5 does not fit"),
         ("random_crop", {"size": -1}, "random_crop.size: -1 does not fit"),
         ("rotate", {"degrees": 181}, "rotate.degrees: 181 does not fit"),

@@ -9,8 +9,8 @@ from numpy.random import Generator
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from finelens.data.augment.settings import AreaRange, FactorRange, PositiveRange, Side
-from finelens.data.preprocessing import Preprocessing
+from finelens.data.augment.settings import AreaRange, Factor, FactorRange, PositiveRange, Side
+from finelens.data.preprocessing import RESIZES, Preprocessing
 
 _LONGEST = 32
 
@@ -57,16 +57,30 @@ def resize(
     preprocessing: Preprocessing,
     *,
     shorter: Side | None = None,
+    scale: Factor = 1.0,
 ) -> Tensor:
-    """Return the picture with a shorter side of so many pixels, by default the input size.
+    """Return the picture as scoring resizes it, before it crops.
 
-    The other side keeps the proportion, up to 32 times as long.
+    That is in proportion, squashed or padded, by ``preprocessing.resize``. In proportion, the
+    longer side is at most 32 times the shorter one.
+
+    Args:
+        picture_CHW: A picture of any size.
+        preprocessing: Gives the way, size and interpolation.
+        shorter: A shorter side of so many pixels, in proportion whatever scoring does.
+        scale: The result's side (in proportion: its shorter side) over the input size.
     """
-    target = shorter or preprocessing.size
-    scale = target / min(picture_CHW.shape[-2:])
+    target = shorter or max(1, round(scale * preprocessing.size))
+    if shorter is None and preprocessing.resize != "shorter":
+        return RESIZES[preprocessing.resize](picture_CHW, preprocessing.resized(target))
+    return _in_proportion(picture_CHW, preprocessing, target)
+
+
+def _in_proportion(picture_CHW: Tensor, preprocessing: Preprocessing, target: int) -> Tensor:
+    factor = target / min(picture_CHW.shape[-2:])
     # a picture 1 pixel high and 5000 wide would need a gigabyte
     longest = _LONGEST * target
-    height, width = (min(longest, round(side * scale)) for side in picture_CHW.shape[-2:])
+    height, width = (min(longest, round(side * factor)) for side in picture_CHW.shape[-2:])
     return preprocessing.resample(picture_CHW, height, width)
 
 

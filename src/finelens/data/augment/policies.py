@@ -40,7 +40,7 @@ POLICIES: dict[str, tuple[AugmentStep, ...]] = {
         {"gaussian_blur": {"kernel": 5, "sigma": [1e-6, 0.6], "p": 0.5}},
     ),
     "a2d-deep": (
-        {"resize": {}},
+        {"resize": {"scale": 8 / 7}},
         {"random_crop": {}},
         {"rotate": {"degrees": 10, "p": 0.5}},
         {"flip": {"p": 0.5}},
