@@ -6,6 +6,8 @@ import shutil
 import polars as pl
 import pytest
 
+import finelens
+
 
 @pytest.fixture
 def pictures(table_data):
@@ -122,6 +124,16 @@ def test_compare_writes_one_table_of_runs(finelens_command, trained, tmp_path):
     assert pl.read_csv(out / "pairs.csv")["num_pictures"].unique().to_list() == [12]
     verdict = next(line for line in output.splitlines() if line.startswith("verdict: "))
     assert "trained and other do not differ significantly in mean AP (p = 1)" in verdict
+
+
+def test_compare_prints_the_notes_of_its_page(finelens_command, trained, tmp_path):
+    runs = [trained, shutil.copytree(trained, tmp_path / "other")]
+    _, output, _ = finelens_command("compare", *runs, "--split", "val", "--out", tmp_path / "out")
+    notes = finelens.compare(runs, split="val").notes
+    assert "chosen on the validation pictures" in notes[0]
+    assert [line for line in output.splitlines() if line.startswith("note: ")] == [
+        f"note: {note}" for note in notes
+    ]
 
 
 def test_compare_needs_two_runs(finelens_command, trained):

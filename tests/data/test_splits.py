@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from finelens.data.manifest import build_manifest
-from finelens.data.splits import check_trainable, complete_splits
+from finelens.data.splits import check_trainable, complete_splits, empty_classes
 from finelens.errors import DataError
 
 CUT = {"val_fraction": 0.2, "test_fraction": 0.2, "seed": 0}
@@ -92,8 +92,8 @@ def test_unlabelled_pictures_stay_outside_the_cut():
 
 def test_class_without_training_pictures_is_named():
     manifest = manifest_of([["a"], ["b"], ["c"], ["d"]], ["train", "train", "val", "test"])
-    with pytest.raises(DataError, match=r'class "c" has no training picture \(nor have 1 others\)'):
-        complete_splits(manifest, **CUT)
+    with pytest.raises(DataError, match=r'class "c" has no training picture \(nor has 1 other\)'):
+        check_trainable(manifest)
 
 
 def test_data_without_training_pictures_is_refused():
@@ -125,3 +125,11 @@ def test_few_groups_are_divided_evenly_in_every_class():
     shares = counts.with_columns(pl.col("len") / pl.col("len").sum().over("labels"))
     expected = pl.when(pl.col("split") == "train").then(0.6).otherwise(0.2)
     assert shares.select((pl.col("len") - expected).abs().max()).item() < 0.08
+
+
+def test_a_class_without_training_pictures_is_refused_unless_it_is_allowed():
+    manifest = manifest_of([["a"], ["b"], ["c"]], ["train", "train", "val"])
+    with pytest.raises(DataError, match=r'class "c" has no training picture; .*empty_classes=keep'):
+        check_trainable(manifest)
+    check_trainable(manifest, allow_empty_classes=True)
+    assert empty_classes(manifest) == ["c"]

@@ -124,7 +124,34 @@ def test_the_bootstrap_is_that_of_the_differences_counted_one_by_one():
 def test_equal_models_have_a_p_value_of_1_and_surely_unequal_ones_never_0():
     values = np.random.default_rng(3).random(40)
     assert bootstrap(values, values).p_value == 1
-    assert bootstrap(values, values - 0.3, resamples=199).p_value == pytest.approx(1 / 200)
+    assert 0 < bootstrap(values, values - 0.3, resamples=199).p_value <= 1 / 200
+
+
+def test_a_huge_difference_is_significant_among_45_pairs_of_few_resamples():
+    generator = np.random.default_rng(6)
+    values = generator.random(4000)
+    other = values - generator.normal(0.1, 0.2, 4000)
+    assert stats.ttest_rel(values, other).pvalue < 1e-50
+    p_value = bootstrap(values, other, resamples=100).p_value
+    assert holm([p_value, *[0.5] * 44])[0] < 0.001
+    alike = np.linspace(0.4, 0.6, 100)
+    assert paired_bootstrap((0.9, 0.1), alike + 0.3, alike - 0.5).p_value > 0
+
+
+def test_a_difference_beyond_all_resamples_has_the_normal_tail_where_that_is_smaller():
+    apart = np.random.default_rng(7).normal(0.1, 0.02, 200)
+    apart += 0.1 - apart.mean()
+    deviation = np.sqrt(sum((one - 0.1) ** 2 for one in apart) / 199)
+    test = paired_bootstrap((0.6, 0.5), apart, np.zeros(200))
+    assert test.p_value == pytest.approx(2 * stats.norm.cdf(-0.1 / deviation))
+    assert test.p_value < 1 / 201
+    # all but at the edge the resamples themselves say how rare it is
+    near = np.append(np.linspace(-1, 1, 20), 0) * 0.1 + 0.11
+    assert paired_bootstrap((0.61, 0.5), near, np.zeros(21)).p_value == 1 / 22
+
+
+def test_one_resample_says_nothing():
+    assert paired_bootstrap((0.6, 0.5), np.array([0.6]), np.array([0.5])).p_value == 0.5
 
 
 def test_the_bootstrap_finds_equal_models_different_about_as_seldom_as_it_says():
@@ -134,6 +161,16 @@ def test_the_bootstrap_finds_equal_models_different_about_as_seldom_as_it_says()
         for seed in range(300)
     ]
     assert 0.02 <= np.mean(found) <= 0.09
+
+
+def test_p_values_of_equal_models_are_as_small_as_they_say_at_every_level():
+    generator = np.random.default_rng(8)
+    p_values = [bootstrap(*generator.random((2, 60)), seed=seed, resamples=50).p_value
+                for seed in range(1500)]  # fmt: skip
+    for level in (0.005, 0.02, 0.1, 0.5):
+        # three standard deviations of a share, and the little that resamples spread too little
+        spread = 3 * np.sqrt(level * (1 - level) / 1500)
+        assert np.mean(np.array(p_values) < level) <= 1.4 * level + spread
 
 
 def test_rankings_equally_good_are_seldom_found_different():

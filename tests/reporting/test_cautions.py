@@ -41,6 +41,27 @@ def test_gap_between_validation_and_test_is_told_only_beyond_both_intervals(make
     assert "below validation" not in cautions_of(run)
 
 
+def log(run, values, split):
+    with run.metrics_log.open("a") as file:
+        for epoch, value in values.items():
+            row = {"step": 5 * epoch, "epoch": epoch, "phase": "fine-tune", "split": split,
+                   "name": "example_f1", "value": value}  # fmt: skip
+            file.write(json.dumps(row) + "\n")
+
+
+def test_gap_to_training_of_multi_label_runs_is_that_of_example_f1_in_the_kept_epoch(make_run):
+    best = {"example_f1": {"value": 0.5, "epoch": 2}, "loss": {"value": 0.4, "epoch": 3}}
+    run = make_run(summary={"best": best})
+    log(run, {1: 0.4, 2: 0.9, 3: 0.5}, "train")
+    log(run, {1: 0.4, 2: 0.6, 3: 0.5}, "val")
+    assert (
+        "Training example F1 is 30.0 points above validation (90.0% against 60.0%)"
+        in cautions_of(run)
+    )
+    change(run.summary, best={"example_f1": {"value": 0.5, "epoch": 3}})
+    assert "points above validation" not in cautions_of(run)
+
+
 def test_few_pictures_and_few_positives_are_told(make_run):
     told = cautions_of(make_run())
     assert "Only 24 test pictures" in told

@@ -104,10 +104,16 @@ def log(run, name, values, split="train"):
             file.write(json.dumps(row) + "\n")
 
 
+@pytest.mark.parametrize("others", [(), ("mean_average_precision", "loss")])
+@pytest.mark.parametrize("metric", ["mean_average_precision", "example_f1"])
 @pytest.mark.parametrize(("kept", "expected"), [(2, 0.8), (3, 0.7), (0, None), (None, 0.7)])
-def test_logged_figures_on_train_are_those_of_the_kept_epoch(make_run, kept, expected):
-    metric = "mean_average_precision"
-    best = {metric: {"value": 0.7, "epoch": kept}} if kept is not None else {}
+def test_logged_figures_on_train_are_those_of_the_kept_epoch(
+    make_run, kept, expected, metric, others
+):
+    # the first of the followed metrics chose the weights, whatever the runs are judged by
+    epochs = {metric: kept} | {name: 1 for name in others if name != metric}
+    best = {name: {"value": 0.7, "epoch": epoch} for name, epoch in epochs.items()}
+    best = best if kept is not None else {}
     run, other = make_run("a", summary={"best": best}), make_run("b")
     for one in (run, other):
         log(one, "example_f1", {1: 0.5, 2: 0.8, 3: 0.7})
@@ -191,3 +197,22 @@ def test_more_runs_than_hues_draw_the_first_and_the_best(make_run):
     assert len(drawn) == 6
     assert f"run-{figures.arg_max()}" in drawn
     assert comparison.roc.note == "6 of 8 runs, the best among them."
+
+
+def test_headline_has_precision_recall_and_f1_on_train_beside_the_compared_split(make_run):
+    runs = [make_run(name, splits=("val", "train")) for name in "ab"]
+    columns = compare_runs(runs, "val").headline.columns
+    for split in ("val", "train"):
+        assert [name for name in columns if name.startswith(f"{split}_example")] == [
+            f"{split}_example_{name}" for name in ("precision", "recall", "f1")
+        ]
+    kinds = [make_run(name, kind=TaskKind.MULTI_CLASS, splits=("test", "train")) for name in "cd"]
+    columns = compare_runs(kinds, "test").headline.columns
+    assert {"test_accuracy", "train_accuracy", "train_macro_f1"} <= set(columns)
+
+
+def test_verdict_names_the_epochs_where_runs_trained_for_different_numbers(make_run):
+    runs = [make_run("long", summary={"training_minutes": 9.0}), make_run("short")]
+    log(runs[0], "loss", {4: 0.2, 5: 0.1})
+    verdict = compare_runs(runs, "val").verdict
+    assert verdict.endswith("short trained 6.0x faster, in 3 epochs against 5.")

@@ -4,6 +4,8 @@ import polars as pl
 
 from finelens.reporting.comparison import compare_runs
 from finelens.reporting.comparison_page import comparison_context, write_comparison
+from finelens.reporting.page import render_page
+from finelens.task import TaskKind
 
 
 def test_best_of_a_column_is_bold_except_on_train(make_run, tmp_path):
@@ -72,3 +74,13 @@ def test_one_pair_has_no_corrected_p_values_and_one_run_no_tests(make_run, tmp_p
     assert ["Paired tests" in page for page in pages] == [False, True, True]
     assert ["Corrected p" in page for page in pages] == [False, False, True]
     assert "1 run on val" in pages[0]
+
+
+def test_a_pair_without_a_test_is_not_said_to_be_alike(make_run):
+    # one picture: McNemar's test says 1, and nothing can be resampled
+    runs = [make_run(name, kind=TaskKind.MULTI_CLASS, num_examples=1) for name in "ab"]
+    comparison = compare_runs(runs, "val")
+    cells = comparison_context(comparison)["pairs"][0]["cells"]
+    assert [cell["is_known"] for cell in cells] == [True, False]
+    html = render_page("comparison.html.jinja", comparison_context(comparison))
+    assert html.count("cannot be tested") == html.count("not told apart") == 1

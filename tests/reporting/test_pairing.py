@@ -5,7 +5,8 @@ from scipy import stats
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 
 from finelens.reporting.evidence import read_evidence
-from finelens.reporting.pairing import PAIR_SCHEMA, TESTED, common_rows, judge, pairs_table
+from finelens.reporting.metric_sets import METRIC_SETS
+from finelens.reporting.pairing import PAIR_SCHEMA, common_rows, judge, pairs_table
 from finelens.reporting.record import read_decision, read_task
 from finelens.task import TaskKind
 
@@ -26,7 +27,7 @@ def test_pairs_hold_the_figures_of_each_run_by_its_own_decision(make_run):
     truth = runs[0].targets_NK.argmax(axis=1)
     said = [run.decisions_NK.argmax(axis=1) for run in runs]
     row = row_of(table, "accuracy")
-    assert table["metric"].to_list() == list(TESTED[False])
+    assert table["metric"].to_list() == list(METRIC_SETS["accuracy"].tested)
     assert row["figure"] == pytest.approx(accuracy_score(truth, said[0]))
     assert row["other_figure"] == pytest.approx(accuracy_score(truth, said[1]))
     only = [int(((a == truth) & (b != truth)).sum()) for a, b in (said, said[::-1])]
@@ -50,7 +51,7 @@ def test_pictures_are_paired_by_name_and_not_by_place(make_run):
         run.targets_NK[::-1],
     )  # fmt: skip
     table = pairs_table([run, turned], "a")
-    assert table["p_value"].to_list() == [1.0] * len(TESTED[True])
+    assert table["p_value"].to_list() == [1.0] * len(METRIC_SETS["mean_average_precision"].tested)
     assert table["difference"].abs().max() == 0
 
 
@@ -76,6 +77,7 @@ def test_classes_left_out_in_both_are_equal_labels(make_run):
 def test_other_classes_or_tasks_are_not_compared(make_run):
     first = judged(make_run("a"))
     renamed = judged(make_run("b", classes=("x", "y", "z")))
+    assert [len(rows) for rows in common_rows(first, renamed)] == [0, 0]
     kind = judged(make_run("c", kind=TaskKind.MULTI_CLASS))
     table = pairs_table([first, renamed, kind], "a")
     assert table.is_empty()

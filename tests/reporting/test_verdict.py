@@ -5,8 +5,8 @@ from finelens.reporting.pairing import PAIR_SCHEMA
 from finelens.reporting.verdict import Contender, tell_interval, tell_p, tell_points, tell_verdict
 
 
-def contender(name, figure=0.9, minutes=10.0, device="cpu"):
-    return Contender(name, figure, minutes, device)
+def contender(name, figure=0.9, minutes=10.0, device="cpu", epochs=30):
+    return Contender(name, figure, minutes, device, epochs)
 
 
 def pair(run, other, difference, p_value, *, metric="accuracy", low=None, high=None):
@@ -80,6 +80,69 @@ def test_a_second_metric_has_its_own_clause(main, beside, expected):
     assert expected in told
 
 
+def test_times_of_other_numbers_of_epochs_are_told_as_such():
+    row = pair("A", "B", 0.0, 1.0)
+    told = verdict([contender("A"), contender("B", minutes=1.0, epochs=3)], row)
+    assert told.endswith("; B trained 10.0x faster, in 3 epochs against 30.")
+    told = verdict([contender("A", minutes=1.0, epochs=1, device="gpu"), contender("B")], row)
+    assert told.endswith("; A trained 10.0x faster, in 1 epoch against 30, on another device.")
+    told = verdict([contender("A"), contender("B", minutes=1.0, epochs=None)], row)
+    assert told.endswith("; B trained 10.0x faster.")
+    runs = [contender("A", 0.9), contender("B", 0.89, 1.0, epochs=3), contender("C", 0.88)]
+    told = verdict(runs, row, pair("A", "C", 0.02, 0.2))
+    assert told.endswith("B trained fastest, 10.0x faster than A, in 3 epochs against 30.")
+
+
+def unknown(metric, figure=None, *, num_pictures=12):
+    row = pair("A", "B", None, None, metric=metric)
+    return row | {"figure": figure, "other_figure": figure, "num_pictures": num_pictures}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (
+            unknown("mean_average_precision"),
+            "no class is true of any of the 12 pictures they share",
+        ),
+        (unknown("macro.f1"), "it is undefined for A and B on the 12 pictures they share"),
+        (unknown("macro.f1") | {"figure": 0.5}, "it is undefined for B on the 12 pictures they"),
+        (
+            unknown("accuracy", 0.5, num_pictures=1),
+            "no test can be made of the 1 picture they share",
+        ),
+    ],
+)
+def test_runs_without_a_figure_or_a_test_are_not_said_to_be_alike(row, reason):
+    runs = [contender("A", None), contender("B", None, minutes=5.0)]
+    words = {"mean_average_precision": "mean AP", "macro.f1": "macro F1", "accuracy": "accuracy"}
+    told = verdict(runs, row, metrics=(row["metric"],))
+    assert told.startswith(f"A and B cannot be compared in {words[row['metric']]}: {reason}")
+    assert told.endswith("B trained 2.0x faster.")
+    assert "differ" not in told
+
+
+def test_a_second_metric_is_told_where_the_main_one_or_itself_is_undefined():
+    runs, metrics = [contender("A"), contender("B")], ("mean_average_precision", "example.f1")
+    main = unknown("mean_average_precision")
+    told = verdict(runs, main, pair("A", "B", 0.0, 0.4, metric="example.f1"), metrics=metrics)
+    assert told.endswith("they share; they do not differ significantly in example F1 (p = 0.40).")
+    main = pair("A", "B", 0.0, 0.4, metric="mean_average_precision")
+    told = verdict(runs, main, unknown("example.f1"), metrics=metrics)
+    assert "(p = 0.40); they cannot be compared in example F1: it is undefined for A and B" in told
+
+
+def test_of_many_runs_those_without_a_test_are_not_said_to_be_alike():
+    runs = [contender("A"), contender("B", 0.8), contender("C", 0.7)]
+    told = verdict(runs, pair("A", "B", 0.1, None), pair("A", "C", 0.2, 0.001))
+    assert told == (
+        "A has the highest accuracy (90.0%): significantly better than C; "
+        "B could not be tested against it."
+    )
+    told = verdict([contender(name, None) for name in "ABC"], pair("A", "B", None, None))
+    assert told == "the runs cannot be compared in accuracy: it is undefined for every one."
+
+
 def test_runs_that_share_nothing_are_not_told_apart():
     told = verdict([contender("A"), contender("B")])
     assert told == "A and B cannot be tested: they share no picture and label."
@@ -118,3 +181,9 @@ def test_small_p_values_and_differences_are_never_told_as_more_than_they_are():
     ]  # fmt: skip
     assert tell_interval(-0.012, 0.03) == "[−1.2, 3.0]"
     assert tell_interval(None, None) == ""
+
+
+def test_runs_of_one_figure_are_called_level():
+    runs = [contender(name, 0.5) for name in ("a", "b", "c")]
+    told = verdict(runs, pair("a", "b", 0.0, 1.0), pair("a", "c", 0.0, 1.0))
+    assert told == "a, b and c have the same accuracy (50.0%)."

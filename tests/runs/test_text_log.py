@@ -109,9 +109,80 @@ def test_figures_before_the_first_of_all_epochs_are_epoch_zero(read):
     assert [(row[0], row[3]) for row in rows] == [(0, 0.1), (1, 0.5), (2, 0.6)]
 
 
-@pytest.mark.parametrize("newline", ["\r\n", "\r"])
-def test_lines_of_other_systems_and_progress_bars_are_lines(read, newline):
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r\r\n"])
+def test_lines_of_other_systems_are_lines(read, newline):
     assert [row[0] for row in read(f"Loss: 0.5{newline}Loss: 0.4{newline}")] == [1, 2]
+
+
+def keras_log(*epochs):
+    """Return what Keras' bar writes into a file: each state goes back over the one before."""
+    text = ""
+    for number, states in enumerate(epochs, start=1):
+        width, text = 0, f"{text}Epoch {number}/{len(epochs)}\n"
+        for batch, state in enumerate(states, start=1):
+            bar = f"{batch}/{len(states)} [====>.....] - ETA: 0s - {state}"
+            text += "\b" * width + "\r" * bool(width) + bar
+            width = len(bar)
+        text += "\n"
+    return text
+
+
+def test_of_keras_bar_in_a_file_the_last_state_of_an_epoch_counts(read):
+    text = keras_log(
+        ["loss: 2.3 - accuracy: 0.10", "loss: 1.9 - accuracy: 0.30",
+         "loss: 1.5 - accuracy: 0.50 - val_loss: 1.6 - val_accuracy: 0.45"],
+        ["loss: 1.4 - accuracy: 0.55",
+         "loss: 1.1 - accuracy: 0.60 - val_loss: 1.2 - val_accuracy: 0.55"],
+    )  # fmt: skip
+    assert read(text) == [
+        (1, "train", "loss", 1.5), (1, "train", "accuracy", 0.5),
+        (1, "val", "loss", 1.6), (1, "val", "accuracy", 0.45),
+        (2, "train", "loss", 1.1), (2, "train", "accuracy", 0.6),
+        (2, "val", "loss", 1.2), (2, "val", "accuracy", 0.55),
+    ]  # fmt: skip
+
+
+def test_a_line_gone_back_over_by_steps_alone_has_its_last_state(read):
+    assert read("Loss: 2.3\b\b\b1.9" + "\b" * 9 + "Loss: 1.5\n") == [(1, "train", "loss", 1.5)]
+
+
+def test_of_a_line_written_over_the_last_of_every_figure_and_epoch_is_kept(read):
+    text = (
+        "Epoch 0:  50%| loss=2.3\rEpoch 0: 100%| loss=1.5\rValidation: 100%| loss=1.8\r"
+        "Epoch 1:  50%| loss=1.4\rEpoch 1: 100%| loss=1.2\r          \rdone\n"
+    )
+    assert read(text) == [(1, "train", "loss", 1.5), (1, "val", "loss", 1.8),
+                          (2, "train", "loss", 1.2)]  # fmt: skip
+    pattern = r"Epoch (?P<epoch>\d+): .*loss=(?P<loss>\S+)"
+    assert read(text, pattern) == [(1, "train", "loss", 1.5), (2, "train", "loss", 1.2)]
+
+
+def test_a_line_without_a_split_is_of_the_one_its_epoch_named_last(read):
+    text = (
+        "Epoch: [0][1/2]\tLoss 6.9 (6.9)\tAcc@1   1.00 (  1.00)\n"
+        "Test: [0/1]\tLoss 5.0e+00 (5.0e+00)\n"
+        " *   Acc@1 44.500 Acc@5 70.100\n"
+        "Epoch: [1][1/2]\tLoss 4.0 (4.0)\tAcc@1  20.00 ( 20.00)\n"
+        "Test: [0/1]\tLoss 3.0e+00 (3.0e+00)\n"
+        " *   Acc@1 55.500 Acc@5 80.100\n"
+    )
+    rows = [row for row in read(text) if row[2] == "accuracy"]
+    assert rows == [
+        (1, "train", "accuracy", pytest.approx(0.01)),
+        (1, "test", "accuracy", pytest.approx(0.445)),
+        (2, "train", "accuracy", pytest.approx(0.2)),
+        (2, "test", "accuracy", pytest.approx(0.555)),
+    ]
+
+
+def test_a_heading_names_the_split_of_the_lines_below_it_until_the_next_epoch(read):
+    text = "Epoch 1\nLoss: 0.5\nValidation\nLoss: 0.6\nEpoch 2\nLoss: 0.3\n"
+    assert [row[:2] for row in read(text)] == [(1, "train"), (1, "val"), (2, "train")]
+
+
+def test_without_epochs_a_line_without_a_split_is_of_train(read):
+    rows = read("Loss: 0.5\nval Loss: 0.6\nLoss: 0.4\nval Loss: 0.5\n")
+    assert [row[:2] for row in rows] == [(1, "train"), (1, "val"), (2, "train"), (2, "val")]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])

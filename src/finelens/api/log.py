@@ -9,6 +9,7 @@ import polars as pl
 from PIL import Image, UnidentifiedImageError
 
 from finelens.errors import ConfigError, RunError
+from finelens.replacing import replacing
 from finelens.reporting.log_figure import PICTURE_KINDS, SOFTWARE, draw_log
 from finelens.reporting.training_log import TrainingLog, read_foreign_log, read_run_log
 from finelens.runs.directory import RunDirectory, open_run
@@ -62,14 +63,11 @@ def draw_training_log(told: TrainingLog, path: Path) -> None:
     check_picture(path)
     if not told.history.series:
         raise RunError(f"{told.name}: no epoch has been measured yet, so there is no picture")
-    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
     try:
-        draw_log(told, temporary)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            draw_log(told, temporary)
     except OSError as error:
         raise ConfigError(f"--out {path}: cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def default_picture(source: str | Path) -> Path:

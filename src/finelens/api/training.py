@@ -18,7 +18,7 @@ from finelens.config.settings import apply_setting
 from finelens.data.demo.writing import write_demo
 from finelens.data.manifest import Manifest, read_manifest
 from finelens.data.sources.read import read_source
-from finelens.data.splits import check_trainable, complete_splits
+from finelens.data.splits import check_trainable, complete_splits, empty_classes
 from finelens.data.verify import find_unreadable
 from finelens.errors import ConfigError, DataError, RunError, typed
 from finelens.evaluation.scores import write_table
@@ -204,7 +204,14 @@ def _read_manifest(recipe: Recipe, progress: Progress) -> tuple[Manifest, dict[s
         test_fraction=data.test_fraction,
         seed=recipe.seed,
     )
-    check_trainable(manifest)
+    check_trainable(manifest, allow_empty_classes=data.empty_classes == "keep")
+    absent = empty_classes(manifest)
+    if absent:
+        progress.say(
+            f"{len(absent)} of {manifest.task.num_classes} classes have no training picture, so "
+            f"nothing can be learned of them: {', '.join(absent[:5])}"
+            f"{', ...' if len(absent) > 5 else ''}"
+        )
     return manifest, bad_files
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -28,7 +29,9 @@ def audit_lines(audit: Audit) -> Iterator[str]:
     """Return the findings, one a line, each with its first examples."""
     splits = ", ".join(f"{count} {name}" for name, count in audit.splits.items())
     yield f"{audit.num_examples} pictures ({splits or 'no splits given: train makes them'})"
-    yield f"balance: the most frequent class has {audit.imbalance:.1f} x the rarest's pictures"
+    if math.isfinite(audit.imbalance):
+        yield f"balance: the most frequent class has {audit.imbalance:.1f} x the rarest's pictures"
+    yield from _found("class without training pictures", audit.empty_classes)
     if audit.num_unlabelled:
         yield f"without labels: {audit.num_unlabelled}"
     if audit.num_ignored:

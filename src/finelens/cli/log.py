@@ -15,34 +15,41 @@ _WIDEST_FIGURE = 7
 _WIDEST_PHASE = 16
 
 
+SourceArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run's folder, or another program's text log.")
+]
+PatternOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pattern",
+        metavar="REGEX",
+        help="How a text log says its figures: a regular expression with a group named loss "
+        "or accuracy, and optionally epoch and split.",
+    ),
+]
+PictureOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="The picture: .png, .svg or .pdf. By default log.png in the run, or a text "
+        "log's name with .png in this folder.",
+    ),
+]
+TableOption = Annotated[
+    Path | None,
+    typer.Option("--csv", help="A .csv, .jsonl or .parquet file for all the arrays."),
+]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Print every figure, not the main ones alone.")
+]
+
+
 def log(
-    source: Annotated[
-        Path, typer.Argument(metavar="RUN", help="A run's folder, or another program's text log.")
-    ],
-    pattern: Annotated[
-        str | None,
-        typer.Option(
-            "--pattern",
-            metavar="REGEX",
-            help="How a text log says its figures: a regular expression with a group named loss "
-            "or accuracy, and optionally epoch and split.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            help="The picture: .png, .svg or .pdf. By default log.png in the run, or a text "
-            "log's name with .png in this folder.",
-        ),
-    ] = None,
-    csv: Annotated[
-        Path | None,
-        typer.Option("--csv", help="A .csv, .jsonl or .parquet file for all the arrays."),
-    ] = None,
-    show_all: Annotated[
-        bool, typer.Option("--all", help="Print every figure, not the main ones alone.")
-    ] = False,
+    source: SourceArgument,
+    pattern: PatternOption = None,
+    out: PictureOption = None,
+    csv: TableOption = None,
+    show_all: AllOption = False,
 ) -> None:
     """Print and plot loss and accuracy over epochs, of a run or a text log."""
     from finelens.api.log import (
@@ -77,6 +84,7 @@ def _print_epochs(table: pl.DataFrame) -> None:
     from rich.text import Text
 
     from finelens.cli.display import CONSOLE
+    from finelens.cli.tables import column_words
 
     names = table.columns[2:]
     for start in range(0, len(names), _FIGURES_A_BLOCK):
@@ -85,9 +93,7 @@ def _print_epochs(table: pl.DataFrame) -> None:
         shown.add_column("epoch", justify="right")
         shown.add_column("phase", no_wrap=True, overflow="ellipsis", max_width=_WIDEST_PHASE)
         for name in block:
-            words = name.replace("mean_average_precision", "mean AP").replace("_f1", " F1")
-            heading = Text(words.replace("_", " "))
-            shown.add_column(heading, justify="right", min_width=_WIDEST_FIGURE)
+            shown.add_column(Text(column_words(name)), justify="right", min_width=_WIDEST_FIGURE)
         for row in table.select("epoch", "phase", *block).iter_rows():
             # a phase's name may hold what rich takes for markup
             shown.add_row(str(row[0]), Text(str(row[1])), *(_figure(value) for value in row[2:]))

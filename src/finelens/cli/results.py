@@ -110,5 +110,7 @@ def compare(
     print_sideways(comparison.headline, by="run")
     CONSOLE.print(f"verdict: {comparison.verdict}", markup=False, soft_wrap=True)
     for warning in comparison.warnings:
-        CONSOLE.print(f"note: {warning}", markup=False, soft_wrap=True)
+        CONSOLE.print(f"not strictly comparable: {warning}", markup=False, soft_wrap=True)
+    for note in comparison.notes:
+        CONSOLE.print(f"note: {note}", markup=False, soft_wrap=True)
     CONSOLE.print(f"written to {out}; open {out / 'comparison.html'}", markup=False)

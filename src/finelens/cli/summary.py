@@ -30,7 +30,8 @@ def headline_line(metrics: Mapping[str, Any]) -> str:
         value: Any = metrics
         for key in keys:
             value = value[key]
-        if value is None:
+        # exact matches of all classes at once say little of a multi-label model
+        if value is None or (words == "accuracy" and metrics["task"] == "multi-label"):
             continue
         low, high = metrics["intervals"].get("_".join(keys)) or (None, None)
         interval = f" [{low:.3f}, {high:.3f}]" if low is not None else ""

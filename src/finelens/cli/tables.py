@@ -13,8 +13,10 @@ from rich.text import Text
 
 from finelens.cli.display import CONSOLE
 from finelens.errors import ConfigError, did_you_mean
+from finelens.replacing import replacing
 
 _LIST_SEPARATOR = "|"
+_UNBOUNDED = 100_000
 
 
 def check_output(path: Path, *, option: str = "--out", kinds: Collection[str] = ()) -> None:
@@ -45,19 +47,16 @@ def write_table(path: Path, table: pl.DataFrame, *, option: str = "--out") -> No
     Raises:
         ConfigError: If it cannot be written (a full disk).
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        WRITERS[path.suffix](temporary, table)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            WRITERS[path.suffix](temporary, table)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{option} {path}: cannot be written: {reason}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def print_table(table: pl.DataFrame) -> None:
-    """Print a table; numbers with three decimals."""
+    """Print a table; numbers with three decimals, from 10 on with one."""
     shown = Table(box=None, header_style="bold")
     for name, kind in table.schema.items():
         # names and paths may hold what rich takes for markup
@@ -70,20 +69,43 @@ def print_table(table: pl.DataFrame) -> None:
 
 
 def print_sideways(table: pl.DataFrame, *, by: str) -> None:
-    """Print a table with a column for each of its rows, headed by the column ``by``."""
+    """Print a table with a column for each of its rows, headed by the column ``by``.
+
+    Where the terminal is too narrow the columns are headed by numbers, and what the numbers
+    stand for, with the other columns of text, is printed first.
+    """
+    shown = _sideways(table, by)
+    # a console measures no wider than itself
+    unbounded = CONSOLE.options.update(max_width=_UNBOUNDED)
+    if CONSOLE.measure(shown, options=unbounded).maximum > CONSOLE.width:
+        numbered = table.with_row_index("", offset=1)
+        words = [name for name, kind in table.schema.items() if kind == pl.String]
+        print_table(numbered.select("", by, *(name for name in words if name != by)))
+        CONSOLE.print()
+        shown = _sideways(numbered.drop({by, *words}), "")
+    CONSOLE.print(shown)
+
+
+def _sideways(table: pl.DataFrame, by: str) -> Table:
     shown = Table(box=None, header_style="bold")
     shown.add_column("")
     for name in table[by]:
         shown.add_column(Text(str(name)), justify="right", overflow="fold")
     for column in table.drop(by):
         cells = (Text(_cell(value)) for value in column)
-        shown.add_row(Text(column.name.replace("_", " ")), *cells)
-    CONSOLE.print(shown)
+        shown.add_row(Text(column_words(column.name)), *cells)
+    return shown
+
+
+def column_words(name: str) -> str:
+    """Return a column's name as it is printed, such as ``val mean AP``."""
+    words = name.replace("mean_average_precision", "mean AP").replace("_f1", " F1")
+    return words.replace("_", " ")
 
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.3f}"
+        return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
     return "" if value is None else str(value)
 
 

@@ -42,6 +42,11 @@ class DataConfig(Section):
     bad_files: Literal["error", "skip"] = Field(
         default="error", description="what an unreadable picture does: end the job, or be left out"
     )
+    empty_classes: Literal["error", "keep"] = Field(
+        default="error",
+        description="what a class without training pictures does: end the job, "
+        "or stay a class of which nothing is learned",
+    )
     val_fraction: Fraction = Field(
         default=0.15, description="share cut from train if no val is given"
     )

@@ -165,7 +165,10 @@ class PhaseConfig(Section):
         if self.schedule.warmup_epochs >= self.epochs and self.schedule.warmup_epochs > 0:
             raise ValueError("schedule.warmup_epochs must be shorter than the phase")
         if self.average_every is not None and self.average_every > self.epochs:
-            raise ValueError("average_every must not exceed the phase's epochs")
+            raise ValueError(
+                f"average_every: {self.average_every} must not exceed the phase's epochs, "
+                f"{self.epochs}; set average_every to {self.epochs} or less, or null"
+            )
         return self
 
 

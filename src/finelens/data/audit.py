@@ -51,7 +51,20 @@ class Audit:
     @property
     def is_clean(self) -> bool:
         """Return whether nothing was found that makes training fail or its figures dishonest."""
-        return not (self.unreadable or self.leaks or self.group_leaks or self.contradictions)
+        return not (
+            self.unreadable
+            or self.leaks
+            or self.group_leaks
+            or self.contradictions
+            or self.empty_classes
+        )
+
+    @property
+    def empty_classes(self) -> tuple[str, ...]:
+        """Return the classes without a training picture (without any, where no train is given)."""
+        per_class = self.counts.drop("class")
+        found = self.counts["train"] if "train" in self.splits else per_class.sum_horizontal()
+        return tuple(self.counts.filter(found == 0)["class"])
 
 
 def audit(

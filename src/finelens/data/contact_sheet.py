@@ -17,6 +17,7 @@ from finelens.data.augment.generator import sample_generator
 from finelens.data.augment.steps import Step
 from finelens.data.images import ImageArray
 from finelens.errors import ConfigError
+from finelens.replacing import replacing
 
 SIDE = 4
 """Draws in a row, and rows."""
@@ -73,14 +74,11 @@ def write_sheet(sheet: Image.Image, path: Path) -> None:
     Raises:
         ConfigError: If it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        sheet.save(temporary, format="PNG")
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            sheet.save(temporary, format="PNG")
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _panel_height(panel: Panel) -> int:

@@ -57,14 +57,22 @@ def complete_splits(
     return completed
 
 
-def check_trainable(manifest: Manifest) -> None:
+def check_trainable(manifest: Manifest, *, allow_empty_classes: bool = False) -> None:
     """Raise where a model cannot be trained on a manifest's splits.
 
     Raises:
-        DataError: If a training picture is unlabelled, a class has no training picture, or there
-            is no labelled validation picture.
+        DataError: If a training picture is unlabelled, a class has no training picture and that
+            is not allowed, or there is no labelled validation picture.
     """
     _check_training_pictures(manifest)
+    absent = empty_classes(manifest)
+    if absent and not allow_empty_classes:
+        more = len(absent) - 1
+        others = f" (nor ha{'s 1 other' if more == 1 else f've {more} others'})" if more else ""
+        raise DataError(
+            f'class "{absent[0]}" has no training picture{others}; add some, or train on the '
+            "others with --set data.empty_classes=keep"
+        )
     val = manifest.table.filter(pl.col("split") == "val")
     if val.is_empty():
         raise DataError(
@@ -86,14 +94,14 @@ def _check_training_pictures(manifest: Manifest) -> None:
             f'training picture "{unlabelled["id"][0]}" has no labels ({unlabelled.height} such '
             "pictures); label them or leave them out"
         )
+
+
+def empty_classes(manifest: Manifest) -> list[str]:
+    """Return the classes that no training picture holds, in class order."""
+    train = manifest.table.filter(pl.col("split") == "train")
     _, labels = Manifest(train, manifest.task).positions()
     counts_K = np.bincount(labels, minlength=manifest.task.num_classes)
-    absent = [manifest.task.classes[k] for k in np.flatnonzero(counts_K == 0)]
-    if absent:
-        others = f" (nor have {len(absent) - 1} others)" if len(absent) > 1 else ""
-        raise DataError(
-            f'class "{absent[0]}" has no training picture{others}; add some, or remove the class'
-        )
+    return [manifest.task.classes[k] for k in np.flatnonzero(counts_K == 0)]
 
 
 def _join_groups(table: pl.DataFrame) -> pl.DataFrame:

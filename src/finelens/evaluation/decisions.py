@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from finelens.evaluation.predictions import PROBABILITY
+from finelens.replacing import replacing
 from finelens.runs.directory import write_text_atomic
 
 
@@ -45,7 +46,8 @@ def write_decisions(path: Path, predictions: pl.DataFrame) -> None:
         OSError: If a file cannot be written (a full disk).
     """
     decisions_NK = decisions_array(predictions)
-    _write_array(path.with_suffix(".npy"), decisions_NK)
+    with replacing(path.with_suffix(".npy")) as temporary:
+        np.save(temporary, decisions_NK)
     ids = predictions["id" if "id" in predictions.columns else "path"]
     text = io.StringIO()
     # a class may be called "id": no data frame holds two such columns
@@ -62,13 +64,3 @@ def _classes(predictions: pl.DataFrame) -> list[str]:
         for name in predictions.columns
         if name.startswith(PROBABILITY)
     ]
-
-
-def _write_array(path: Path, array: NDArray[np.uint8]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.save(file, array)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -97,7 +97,11 @@ def paired_bootstrap(
     The interval holds ``level`` of the resampled differences. The p-value is the share of
     them that lie as far from their mean as the difference lies from 0, with 1 added to both
     counts, so that it is never 0 (Efron and Tibshirani 1993, section 16.4; Davison and Hinkley
-    1997, section 4.2). With some tens of positives a class the resamples of average precision
+    1997, section 4.2). Where none lies as far, R resamples say no more than p <= 1 / (R + 1),
+    which no correction for many pairs leaves significant at R near 100: then it is the
+    two-sided tail of the normal distribution at the difference over the resamples' standard
+    deviation (the standard normal interval turned into a test, sections 12.3 and 13.2), if
+    that is smaller. With some tens of positives a class the resamples of average precision
     spread a little less than new pictures would: of equal models about 7 in 100, not 5, come
     out below 0.05. Resamples in which a figure is undefined are left out; all NaN where
     none is left.
@@ -117,7 +121,18 @@ def paired_bootstrap(
     # a hair of rounding must not part a difference from its equals
     is_as_far_R = np.abs(apart_R - apart_R.mean()) >= abs(difference) - 1e-12
     p_value = (1 + int(is_as_far_R.sum())) / (1 + len(apart_R))
+    if not is_as_far_R.any():
+        p_value = min(p_value, _normal_tail(difference, apart_R))
     return PairedTest(difference, float(low), float(high), p_value)
+
+
+def _normal_tail(difference: float, apart_R: FloatArray) -> float:
+    """Return the normal tail beyond a difference other than 0, above 0; 1 for one resample."""
+    if len(apart_R) < 2:
+        return 1.0
+    deviation = float(apart_R.std(ddof=1))
+    tail = 2 * stats.norm.sf(abs(difference) / deviation) if deviation else 0.0
+    return max(float(tail), float(np.finfo(float).tiny))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

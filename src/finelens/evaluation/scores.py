@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from finelens.decision import Decision
 from finelens.errors import RunError
 from finelens.evaluation.targets import labelled_rows
+from finelens.replacing import replacing
 from finelens.task import BoolArray, FloatArray, Task
 
 
@@ -117,19 +118,16 @@ def write_table(path: Path, table: pl.DataFrame) -> None:
     Raises:
         RunError: If it cannot be written (a full disk); the old file stays.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        table.write_parquet(temporary)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            table.write_parquet(temporary)
     except (OSError, pl.exceptions.PolarsError) as error:
         # polars tells a full disk as an error of computing
         reason = str(error).splitlines()[0]
         raise RunError(
             f"{path} cannot be written ({reason}); free some space and try again"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from finelens.reporting.record import METRIC_WORDS, RunRecord, interval_of, metric_of
+from finelens.reporting.record import (
+    METRIC_WORDS,
+    RunRecord,
+    interval_of,
+    logged_words,
+    metric_of,
+)
 
 FEW_POSITIVES = 10
 FEW_PICTURES = 100
@@ -61,12 +67,15 @@ def _gap_to_validation(record: RunRecord) -> list[str]:
 
 
 def _gap_to_training(record: RunRecord) -> list[str]:
-    name = record.main_metric
-    train, val = (record.history.of(split, name).last for split in ("train", "val"))
+    # mean average precision is not measured while training
+    name = next((one for one in (record.main_metric, "example_f1")
+                 if record.history.of("train", one)), record.main_metric)  # fmt: skip
+    epoch = record.kept_epoch
+    train, val = (record.history.of(split, name).at(epoch) for split in ("train", "val"))
     if train is None or val is None or train - val < 2 * _LARGE_GAP:
         return []
     return [
-        f"Training {METRIC_WORDS[name]} is {(train - val) * 100:.1f} points above validation "
+        f"Training {logged_words(name)} is {(train - val) * 100:.1f} points above validation "
         f"({train:.1%} against {val:.1%}): the model knows its training pictures by heart; "
         "more pictures or stronger augmentation may help."
     ]
@@ -105,10 +114,22 @@ def _poor_calibration(record: RunRecord) -> list[str]:
     error = calibration.get("ece_after")
     if error is None or error < _LARGE_CALIBRATION_ERROR:
         return []
+    calibrates = (record.recipe.get("decide") or {}).get("calibrate", True)
+    after = "even after calibration" if calibrates else "and this recipe does not calibrate them"
     return [
-        f"Probabilities are off by {error:.1%} on average even after calibration: use them to "
-        "rank, not as chances."
+        f"Probabilities are off by {error:.1%} on average, {after}: use them to rank, not as "
+        "chances."
     ]
+
+
+def _empty_classes(record: RunRecord) -> list[str]:
+    counts = record.counts.train_by_class if record.counts else {}
+    absent = [name for name in record.task.classes if not counts.get(name)]
+    if not counts or not absent:
+        return []
+    names = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
+    have = "class has" if len(absent) == 1 else "classes have"
+    return [f"{len(absent)} {have} no training picture, so nothing was learned of them: {names}."]
 
 
 def _left_out(record: RunRecord) -> list[str]:
@@ -157,6 +178,7 @@ CAUTIONS: Sequence[Callable[[RunRecord], list[str]]] = (
     _gap_to_validation,
     _below_probe,
     _gap_to_training,
+    _empty_classes,
     _few_pictures,
     _few_positives,
     _left_out,

@@ -19,6 +19,7 @@ from finelens.reporting.comparison_table import (
 )
 from finelens.reporting.evidence import MOST_CLASS_CURVES, Evidence, read_evidence
 from finelens.reporting.figures import Line
+from finelens.reporting.metric_sets import METRIC_SETS
 from finelens.reporting.pairing import judge, pairs_table
 from finelens.reporting.record import (
     METRIC_WORDS,
@@ -31,11 +32,6 @@ from finelens.reporting.run_curves import RunCurves, run_curves
 from finelens.reporting.verdict import Contender, best_of, tell_verdict
 from finelens.runs.directory import RunDirectory
 
-JUDGED_BY = {
-    "mean_average_precision": ("mean_average_precision", "example.f1"),
-    "accuracy": ("accuracy",),
-}
-"""Metrics of the verdict, by the main one."""
 _HEADLINE_COST = (
     "training_minutes", "scoring_ms_per_picture", "parameters", "epochs",
     "epochs_to_convergence", "iterations_to_convergence",
@@ -75,8 +71,10 @@ class Comparison:
 
     @property
     def headline(self) -> pl.DataFrame:
-        """Return the columns that fit a terminal: the compared split's figures and the cost."""
-        figures = [column.name for column in shown_columns(self.split, self.metric)[self.split]]
+        """Return what fits a terminal: figures on the compared split and on train, the cost."""
+        groups = shown_columns(self.split, self.metric)
+        splits = dict.fromkeys((self.split, "train"))
+        figures = (column.name for split in splits for column in groups[split])
         chosen = ("run", "backbone", *figures, *_HEADLINE_COST)
         return self.table.select([name for name in chosen if name in self.table.columns])
 
@@ -128,7 +126,7 @@ def _compare(names: list[str], records: list[RunRecord], split: str) -> Comparis
         warnings=tuple(_differences(names, records, evidence, split)),
         charts=tuple(_charts(names, records, split, metric)),
         pairs=pairs,
-        verdict=tell_verdict(contenders, pairs, JUDGED_BY[metric]),
+        verdict=tell_verdict(contenders, pairs, METRIC_SETS[metric].in_verdict),
         notes=tuple(_notes(names, records, split)),
         roc=_roc(curves, split, best_of(contenders).name),
         classes=task.classes[:MOST_CLASS_CURVES],
@@ -141,6 +139,7 @@ def _contender(name: str, record: RunRecord, split: str, metric: str) -> Contend
         figure=metric_of(record.metrics[split], metric),
         minutes=record.summary.get("training_minutes"),
         device=record.environment.get("device"),
+        epochs=record.history.num_epochs,
     )
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from finelens.reporting.comparison import Comparison
 from finelens.reporting.comparison_table import Column, column_of, shown_columns
+from finelens.reporting.metric_sets import METRIC_SETS
 from finelens.reporting.page import percent, render_page
 from finelens.reporting.pairing import MOST_IN_ALL_PAIRS
 from finelens.reporting.record import METRIC_WORDS
@@ -22,11 +23,6 @@ from finelens.reporting.verdict import (
 )
 from finelens.runs.directory import write_text_atomic
 
-_IN_PAIRS = {
-    "mean_average_precision": ("mean_average_precision", "example.f1"),
-    "accuracy": ("accuracy", "macro.f1"),
-}
-"""Metrics of the page's pairs, by the main one; pairs.csv holds all."""
 _TESTS = {
     "McNemar": "McNemar's exact test, with Newcombe's interval",
     "paired bootstrap": "paired bootstrap",
@@ -98,7 +94,7 @@ def _areas(comparison: Comparison) -> list[dict[str, Any]]:
 
 def _pairs(comparison: Comparison) -> dict[str, Any]:
     """Return one row a pair of runs: what the tests of the shown metrics say."""
-    metrics = _IN_PAIRS[comparison.metric]
+    metrics = METRIC_SETS[comparison.metric].in_pairs
     table = comparison.pairs.filter(pl.col("metric").is_in(metrics))
     pairs = [
         {"run": rows[0]["run"], "other": rows[0]["other"], "num_pictures": rows[0]["num_pictures"],
@@ -130,6 +126,7 @@ def _tested(row: dict[str, Any]) -> dict[str, Any]:
         "holm_p_value": row["holm_p_value"],
         "holm_p": tell_p(row["holm_p_value"]).removeprefix("p ").removeprefix("= "),
         "better": better_of(row) if is_significant(row) else "",
+        "is_known": row["holm_p_value"] is not None,
     }
 
 

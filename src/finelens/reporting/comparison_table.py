@@ -9,16 +9,9 @@ from typing import Any
 import polars as pl
 
 from finelens.reporting.convergence import find_convergence
+from finelens.reporting.metric_sets import METRIC_SETS
 from finelens.reporting.page import count, number, percent
 from finelens.reporting.record import METRIC_WORDS, RunRecord, interval_of, metric_of
-
-_EXAMPLE = ("example.precision", "example.recall", "example.f1")
-_SHOWN = {
-    "mean_average_precision": (*_EXAMPLE, "macro.f1", "micro.f1"),
-    "accuracy": ("macro.f1", "mean_average_precision", "top5_accuracy"),
-}
-_SHOWN_BESIDE = {"mean_average_precision": _EXAMPLE, "accuracy": ("macro.f1",)}
-"""Metrics shown beside the main one: of the compared split, and of the others."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +45,13 @@ _FACTS = (
 
 def shown_columns(split: str, metric: str) -> dict[str, list[Column]]:
     """Return a page's columns by group: the compared split, the other splits, the cost."""
-    groups = {}
+    groups, metrics = {}, METRIC_SETS[metric]
     for of_split in dict.fromkeys([split, "test", "val", "train"]):
         # the highest figure on training pictures is no merit
         best = None if of_split == "train" else "max"
-        beside = (_SHOWN if of_split == split else _SHOWN_BESIDE)[metric]
+        shown = metrics.shown if of_split == split else metrics.shown_beside
         groups[of_split] = [
-            Column(column_of(of_split, name), METRIC_WORDS[name], percent, best)
-            for name in (metric, *beside)
+            Column(column_of(of_split, name), METRIC_WORDS[name], percent, best) for name in shown
         ]
     return groups | {"cost": list(_FACTS)}
 
@@ -124,7 +116,4 @@ def _logged(record: RunRecord, metric: str) -> float | None:
 
     None where the kept weights are the probe's, of which no training was measured.
     """
-    series = record.history.of("train", metric.replace(".", "_"))
-    best = (record.summary.get("best") or {}).get(record.main_metric) or {}
-    epoch = best.get("epoch")
-    return series.last if epoch is None else series.at(epoch)
+    return record.history.of("train", metric.replace(".", "_")).at(record.kept_epoch)

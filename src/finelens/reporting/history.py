@@ -19,8 +19,10 @@ class Series:
     def __bool__(self) -> bool:
         return bool(self.epochs)
 
-    def at(self, epoch: int) -> float | None:
-        """Return the value of an epoch, or None where none was measured."""
+    def at(self, epoch: int | None) -> float | None:
+        """Return the value of an epoch (None: of the last), or None where none was measured."""
+        if epoch is None:
+            return self.last
         return dict(zip(self.epochs, self.values, strict=True)).get(epoch)
 
     @property

@@ -12,16 +12,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from finelens.evaluation.accuracy import right_rows
+from finelens.evaluation.evaluate import main_metric
 from finelens.evaluation.intervals import affordable_resamples, headline_statistics, resample
 from finelens.evaluation.paired import PairedTest, holm, mcnemar_test, paired_bootstrap
 from finelens.reporting.evidence import Evidence
+from finelens.reporting.metric_sets import METRIC_SETS
 from finelens.task import BoolArray, FloatArray, Task
-
-TESTED = {
-    True: ("mean_average_precision", "example.f1", "macro.f1", "micro.f1", "accuracy"),
-    False: ("accuracy", "macro.f1", "mean_average_precision"),
-}
-"""Metrics that pairs are tested on, the main one first, by whether a task is multi-label."""
 
 MOST_IN_ALL_PAIRS = 10
 """More runs than these are each tested against the best one only."""
@@ -65,7 +61,7 @@ def judge(name: str, evidence: Evidence) -> Judged:
 def common_rows(first: Judged, other: Judged) -> tuple[Rows, Rows]:
     """Return the rows, in each of two runs, of the pictures that both hold with equal labels.
 
-    None where the runs are different tasks or have other classes.
+    Both are empty where the runs are different tasks or have other classes.
     """
     if first.task != other.task:
         return np.array([], dtype=np.intp), np.array([], dtype=np.intp)
@@ -119,7 +115,7 @@ def _test(
     return [
         {"run": first.name, "other": other.name, "metric": metric, "num_pictures": len(both[0])}
         | _tested(metric, (first, other), both, figures)
-        for metric in TESTED[first.task.is_multi_label]
+        for metric in METRIC_SETS[main_metric(first.task)].tested
     ]
 
 

@@ -25,20 +25,24 @@ class Contender:
         figure: Its main metric on the compared split, or None.
         minutes: How long it trained, or None.
         device: What it was trained on, or None.
+        epochs: How many it trained for, or None.
     """
 
     name: str
     figure: float | None
     minutes: float | None
     device: str | None
+    epochs: int | None = None
 
 
 def tell_verdict(runs: Sequence[Contender], pairs: pl.DataFrame, metrics: Sequence[str]) -> str:
     """Return the sentence that says which run is better, and which trained faster.
 
     Two runs are told apart by each metric given, the main one first; more are held against the
-    best by the main one. Runs differ where the corrected p-value is below ``SIGNIFICANT``.
-    Training times are spoken of where they differ by more than a tenth. Empty for one run.
+    best by the main one. Runs differ where the corrected p-value is below ``SIGNIFICANT``;
+    where a figure or its test is undefined the reason is told. Training times are spoken of
+    where they differ by more than a tenth, with the epochs where these differ. Empty for one
+    run.
 
     Args:
         runs: In the order of the table.
@@ -97,15 +101,14 @@ def _of_two(runs: Sequence[Contender], pairs: pl.DataFrame, metrics: Sequence[st
     found = {row["metric"]: row for row in pairs.iter_rows(named=True)}
     main, *more = (found.get(metric) for metric in metrics)
     if main is None:
-        return [
-            f"{first} and {other} cannot be tested: they share no picture and label",
-            _speed(runs),
-        ]
-    if is_significant(main):
+        return [f"{first} and {other} cannot be tested: they share no picture and label"]
+    words = METRIC_WORDS[main["metric"]]
+    if not _is_known(main):
+        clauses = [f"{first} and {other} cannot be compared in {words}: {_reason(main)}"]
+    elif is_significant(main):
         worse = other if better_of(main) == first else first
         clauses = [f"{better_of(main)} is better than {worse} by {_by(main)}"]
     else:
-        words = METRIC_WORDS[main["metric"]]
         clauses = [f"{first} and {other} do not differ significantly in {words} "
                    f"({tell_p(main['holm_p_value'])})"]  # fmt: skip
     return [*clauses, *(_beside(row, main) for row in more if row is not None), _speed(runs)]
@@ -113,11 +116,32 @@ def _of_two(runs: Sequence[Contender], pairs: pl.DataFrame, metrics: Sequence[st
 
 def _beside(row: Mapping[str, Any], main: Mapping[str, Any]) -> str:
     """Return the clause of a second metric of two runs, after that of the main one."""
+    words = METRIC_WORDS[row["metric"]]
+    if not _is_known(row):
+        return f"they cannot be compared in {words}: {_reason(row)}"
     if is_significant(row):
         but = "" if is_significant(main) else "but "
         return f"{but}{better_of(row)} is better by {_by(row)}"
-    clause = "they do not differ significantly" if is_significant(main) else "nor do they"
-    return f"{clause} in {METRIC_WORDS[row['metric']]} ({tell_p(row['holm_p_value'])})"
+    is_alike = _is_known(main) and not is_significant(main)
+    clause = "nor do they" if is_alike else "they do not differ significantly"
+    return f"{clause} in {words} ({tell_p(row['holm_p_value'])})"
+
+
+def _is_known(row: Mapping[str, Any]) -> bool:
+    return row["holm_p_value"] is not None
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    """Return why a row of the pairs has no p-value."""
+    number = row["num_pictures"]
+    shared = f"{number} {'picture' if number == 1 else 'pictures'} they share"
+    figures = {row["run"]: row["figure"], row["other"]: row["other_figure"]}
+    lacking = [name for name, figure in figures.items() if figure is None]
+    if not lacking:
+        return f"no test can be made of the {shared}"
+    if row["metric"] == "mean_average_precision":
+        return f"no class is true of any of the {shared}"
+    return f"it is undefined for {_listed(lacking)} on the {shared}"
 
 
 def _by(row: Mapping[str, Any]) -> str:
@@ -131,10 +155,13 @@ def _by(row: Mapping[str, Any]) -> str:
 
 def _of_many(runs: Sequence[Contender], pairs: pl.DataFrame, metric: str) -> list[str]:
     best = best_of(runs)
+    if best.figure is None:
+        words = METRIC_WORDS[metric]
+        return [f"the runs cannot be compared in {words}: it is undefined for every one"]
     beaten, alike, ahead = [], [], []
     of_metric = pairs.filter(pl.col("metric") == metric)
     for row in of_metric.iter_rows(named=True):
-        if best.name not in (row["run"], row["other"]):
+        if best.name not in (row["run"], row["other"]) or not _is_known(row):
             continue
         other = row["other"] if row["run"] == best.name else row["run"]
         group = alike
@@ -144,9 +171,13 @@ def _of_many(runs: Sequence[Contender], pairs: pl.DataFrame, metric: str) -> lis
     tested = {best.name, *beaten, *alike, *ahead}
     untested = [run.name for run in runs if run.name not in tested]
     near = [run for run in runs if run.name in {best.name, *alike}]
+    level = [run.name for run in runs if run.figure == best.figure and run.name != best.name]
+    has = f"{best.name} has the highest"
+    if level:
+        has = f"{_listed([best.name, *level])} have the same"
+    opening = f"{has} {METRIC_WORDS[metric]} ({percent(best.figure)})"
     return [
-        _standing(f"{best.name} has the highest {METRIC_WORDS[metric]} ({percent(best.figure)})",
-                  beaten, alike),
+        _standing(opening, beaten, [name for name in alike if name not in level]),
         f"on the pictures they share it is worse than {_listed(ahead)}" if ahead else "",
         f"{_listed(untested)} could not be tested against it" if untested else "",
         _fastest(best, near),
@@ -174,7 +205,7 @@ def _fastest(best: Contender, near: Sequence[Contender]) -> str:
         return ""
     return (
         f"of these {fastest.name} trained fastest, {ratio:.1f}x faster than "
-        f"{best.name}{_elsewhere(best, fastest)}"
+        f"{best.name}{_conditions(fastest, best)}"
     )
 
 
@@ -183,12 +214,20 @@ def _speed(runs: Sequence[Contender]) -> str:
     minutes = [run.minutes or 0.0 for run in runs]
     if min(minutes) <= 0 or max(minutes) / min(minutes) <= _NOTABLE_RATIO:
         return ""
-    faster = runs[minutes.index(min(minutes))]
-    return f"{faster.name} trained {max(minutes) / min(minutes):.1f}x faster{_elsewhere(*runs)}"
+    faster, slower = sorted(runs, key=lambda run: run.minutes or 0.0)
+    ratio = max(minutes) / min(minutes)
+    return f"{faster.name} trained {ratio:.1f}x faster{_conditions(faster, slower)}"
 
 
-def _elsewhere(one: Contender, other: Contender) -> str:
-    return ", on another device" if one.device != other.device else ""
+def _conditions(faster: Contender, slower: Contender) -> str:
+    """Return the clauses on what else parts two training times: epochs and device."""
+    told = []
+    if None not in (faster.epochs, slower.epochs) and faster.epochs != slower.epochs:
+        noun = "epoch" if faster.epochs == 1 else "epochs"
+        told.append(f", in {faster.epochs} {noun} against {slower.epochs}")
+    if faster.device != slower.device:
+        told.append(", on another device")
+    return "".join(told)
 
 
 def _listed(names: Sequence[str]) -> str:

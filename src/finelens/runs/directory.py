@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from finelens.errors import RunError, typed
+from finelens.replacing import replacing
 
 
 @dataclass(frozen=True)
@@ -152,15 +153,8 @@ def write_text_atomic(path: Path, text: str) -> None:
         OSError: If it cannot be written (a full disk); the old text stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json_atomic(path: Path, content: Any) -> None:

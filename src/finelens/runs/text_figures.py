@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from finelens.errors import ConfigError, did_you_mean
@@ -17,12 +18,13 @@ SPLIT_WORDS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
     "eval": "val", "evaluation": "val", "dev": "val", "test": "test", "testing": "test",
 }  # fmt: skip
-"""Words for a split as logs write them, mapped to its name; a line without one is of train."""
+"""Words for a split as logs write them, mapped to its name."""
 
 _SPLITS = "|".join(sorted(SPLIT_WORDS, key=len, reverse=True))
 _NUMBER = r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf(?:inity)?)"
 _EPOCH = re.compile(r"(?<![a-z_])epoch[\"']?[\s:=#\[(]*(\d{1,9}(?:\.\d+)?)(?!\d)", re.IGNORECASE)
 _SPLIT = re.compile(rf"\b({_SPLITS})\b", re.IGNORECASE)
+_HEADING = re.compile(rf"\W*({_SPLITS})\b", re.IGNORECASE)
 _FIGURE = re.compile(
     rf"(?P<best>\bbest[ _](?:(?:{_SPLITS})[ _])?)?"
     rf"(?<![\w@])(?:(?P<split>{_SPLITS})[_/-])?(?P<name>loss|acc(?:uracy)?(?:@1)?)[\"']?"
@@ -78,24 +80,73 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
-def find_named(lines: Iterable[str]) -> Iterator[int | Figure]:
-    """Return what lines say by name: the epochs, and after each the figures of its line."""
-    for number, line in enumerate(lines):
-        if found := _EPOCH.search(line):
-            yield _epoch(found[1])
-        seen = set()
-        for match in _FIGURE.finditer(line):
-            figure = _figure(line, match, number)
+def find_named(lines: Iterable[Sequence[str]]) -> Iterator[int | Figure]:
+    """Return what lines say by name: the epochs, and after each the figures of its line.
+
+    Args:
+        lines: Each as the states it was in, the last one last; one unless it was overwritten.
+    """
+    reader = _NamedReader()
+    for number, states in enumerate(lines):
+        yield from _last_told(reader.read(state, number) for state in states)
+
+
+class _NamedReader:
+    """Reads a log's lines in their order; knows which split the epoch's lines named last."""
+
+    def __init__(self) -> None:
+        # nothing tells where an epoch ends before the first one is named
+        self._split: str | None = None
+
+    def read(self, text: str, number: int) -> list[int | Figure]:
+        """Return the epoch and the figures of a line's state."""
+        events: list[int | Figure] = []
+        if found := _EPOCH.search(text):
+            events.append(_epoch(found[1]))
+            self._split = "train"
+        words = _SPLIT.findall(text)
+        figures = _figures(text, number, "train" if words else self._split or "train")
+        if self._split and words and (figures or _HEADING.match(text)):
+            self._split = SPLIT_WORDS[words[-1].lower()]
+        return [*events, *figures]
+
+
+def _figures(text: str, number: int, unsaid: str) -> list[Figure]:
+    """Return a text's figures, those that no split's word goes before as of ``unsaid``."""
+    found: dict[tuple[str, str], Figure] = {}
+    for match in _FIGURE.finditer(text):
+        if match["best"] is None:
+            figure = _figure(text, match, number, unsaid)
             # of "loss: 0.5, auxiliary loss: 0.3" the first is meant
-            if match["best"] is None and (figure.split, figure.name) not in seen:
-                seen.add((figure.split, figure.name))
-                yield figure
+            found.setdefault((figure.split, figure.name), figure)
+    return list(found.values())
 
 
-def _figure(line: str, match: re.Match[str], number: int) -> Figure:
-    words = match["split"] or next(
-        (found[1] for found in reversed([*_SPLIT.finditer(line, 0, match.start("name"))])), "train"
-    )
+def _last_told(states: Iterable[Iterable[int | Figure]]) -> Iterator[int | Figure]:
+    """Return what the states of one line say, of each epoch the last of every figure."""
+    told: dict[int | None, dict[tuple[str, str], list[Figure]]] = {}
+    epoch = None
+    for events in states:
+        renewed: set[tuple[int | None, str, str]] = set()
+        for event in events:
+            if isinstance(event, int):
+                epoch = event
+                told.setdefault(epoch, {})
+                continue
+            of_epoch, key = told.setdefault(epoch, {}), (event.split, event.name)
+            if (epoch, *key) not in renewed:
+                of_epoch[key] = []
+            renewed.add((epoch, *key))
+            of_epoch[key].append(event)
+    for epoch, figures in told.items():
+        if epoch is not None:
+            yield epoch
+        yield from chain.from_iterable(figures.values())
+
+
+def _figure(text: str, match: re.Match[str], number: int, unsaid: str) -> Figure:
+    before = _SPLIT.findall(text, 0, match.start("name"))
+    words = match["split"] or (before[-1] if before else unsaid)
     name = "loss" if match["name"].lower() == "loss" else "accuracy"
     value = float(match["number"])
     if match["of"]:
@@ -107,23 +158,27 @@ def _figure(line: str, match: re.Match[str], number: int) -> Figure:
 
 
 def find_matched(
-    lines: Iterable[str], wanted: re.Pattern[str], path: Path
+    lines: Iterable[Sequence[str]], wanted: re.Pattern[str], path: Path
 ) -> Iterator[int | Figure]:
-    """Return what lines say where a pattern finds it.
+    """Return what lines, each as its states, say where a pattern finds it.
 
     Epochs are read by name where the pattern has no group for them.
 
     Raises:
         ConfigError: If a group finds something that is no number.
     """
+    for number, states in enumerate(lines):
+        yield from _last_told(_matched(state, wanted, path, number) for state in states)
+
+
+def _matched(text: str, wanted: re.Pattern[str], path: Path, number: int) -> Iterator[int | Figure]:
     has_epoch = "epoch" in wanted.groupindex
-    for number, line in enumerate(lines):
-        if not has_epoch and (found := _EPOCH.search(line)):
-            yield _epoch(found[1])
-        for match in wanted.finditer(line):
-            if has_epoch and match["epoch"] is not None:
-                yield _epoch(_checked(match["epoch"], "epoch", path, number))
-            yield from _told(match, path, number)
+    if not has_epoch and (found := _EPOCH.search(text)):
+        yield _epoch(found[1])
+    for match in wanted.finditer(text):
+        if has_epoch and match["epoch"] is not None:
+            yield _epoch(_checked(match["epoch"], "epoch", path, number))
+        yield from _told(match, path, number)
 
 
 def _told(match: re.Match[str], path: Path, number: int) -> Iterator[Figure]:

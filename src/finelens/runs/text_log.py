@@ -13,6 +13,8 @@ from finelens.errors import RunError
 from finelens.runs.text_figures import Figure, compile_pattern, find_matched, find_named
 
 _PHASE = "training"
+# progress bars go back to the beginning of their line, Keras' step by step
+_OVERWRITTEN = re.compile(r"[\r\b]+")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -23,6 +25,9 @@ def read_text_log(path: Path, pattern: str | None = None) -> list[dict[str, Any]
     ``loss=0.5 val_loss=0.6``, whatever stands around them. A figure belongs to the epoch that
     its line or the nearest line before it names (``Epoch 3/24``); where none is named
     anywhere, the n-th line of a split is epoch n. Epochs counted from 0 are counted from 1.
+    Of a line that is written over again and again, as progress bars are, the last state of an
+    epoch counts. A line that names no split is of the one that the epoch's lines named last,
+    else of train.
     Accuracies are fractions: with a percent sign, or where any is above 1, they are divided
     by 100. NaN and infinity are None. Lines that tell a ``best`` so far are passed over.
 
@@ -38,10 +43,10 @@ def read_text_log(path: Path, pattern: str | None = None) -> list[dict[str, Any]
         RunError: If the file cannot be read, is no text, or holds no such line.
     """
     wanted = None if pattern is None else compile_pattern(pattern)
-    lines = _read_lines(path)
+    lines = [_states(line) for line in _read_lines(path)]
     events = list(find_named(lines) if wanted is None else find_matched(lines, wanted, path))
     if not any(isinstance(event, Figure) for event in events):
-        raise RunError(_nothing_found(path, lines, pattern))
+        raise RunError(_nothing_found(path, [states[-1] for states in lines if states], pattern))
     return [
         {"epoch": figure.epoch, "phase": _PHASE, "split": figure.split, "name": figure.name,
          "value": figure.value if math.isfinite(figure.value) else None}
@@ -59,8 +64,12 @@ def _read_lines(path: Path) -> list[str]:
     text = content.decode("utf-16" if is_utf16 else "utf-8-sig", errors="replace")
     if "\0" in text:
         raise RunError(f"{path} is neither a run folder nor a text log; name one of them")
-    # progress bars return to the beginning of their line
-    return re.split(r"\r\n|\r|\n", _ANSI.sub("", text))
+    return re.split(r"\r*\n", _ANSI.sub("", text))
+
+
+def _states(line: str) -> list[str]:
+    """Return what a line said each time before it was written over, and at last, blanks apart."""
+    return [state for state in _OVERWRITTEN.split(line) if state.strip()]
 
 
 def _numbered(events: list[int | Figure]) -> list[Figure]:
@@ -106,17 +115,16 @@ def _as_fractions(figures: list[Figure]) -> list[Figure]:
 
 
 def _nothing_found(path: Path, lines: list[str], pattern: str | None) -> str:
-    filled = [line.strip() for line in lines if line.strip()]
-    if not filled:
+    if not lines:
         return f"{path} is empty"
-    first = filled[0][:60]
+    first = lines[0].strip()[:60]
     if pattern is not None:
         return (
-            f'{path}: none of {len(filled)} lines holds the pattern "{pattern}"; '
+            f'{path}: none of {len(lines)} lines holds the pattern "{pattern}"; '
             f'the first is "{first}"'
         )
     return (
-        f'{path}: none of {len(filled)} lines says a loss or an accuracy, as "Loss: 0.1234 Acc: '
+        f'{path}: none of {len(lines)} lines says a loss or an accuracy, as "Loss: 0.1234 Acc: '
         f'0.9876" or "val_loss=0.5" do; the first is "{first}"; give --pattern, such as '
         r"'(?P<loss>\S+) (?P<accuracy>\S+)$'"
     )

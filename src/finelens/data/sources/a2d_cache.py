@@ -15,6 +15,7 @@ from finelens.data.loader import resolve_workers
 from finelens.data.sources.a2d_lists import ANNOTATIONS
 from finelens.data.sources.a2d_masks import read_values
 from finelens.progress import Progress, Silent
+from finelens.replacing import replacing
 
 _VERSION = 1
 
@@ -100,16 +101,12 @@ def _load(file: Path) -> dict[str, _Entry]:
 def _save(file: Path, known: Mapping[str, _Entry]) -> None:
     masks = {frame: asdict(entry) for frame, entry in known.items()}
     content = {"version": _VERSION, "sha256": _checksum(masks), "masks": masks}
-    # training processes of one machine write at the same time
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     # where nothing can be written, nothing is lost but time
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        # training processes of one machine write at the same time
+        with replacing(file) as temporary:
             temporary.write_text(json.dumps(content), encoding="utf-8")
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def _checksum(masks: Any) -> str:
