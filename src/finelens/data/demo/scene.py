@@ -121,7 +121,7 @@ def _draw_figure(generator: np.random.Generator, label: str, person_px: float) -
     height = generator.uniform(*HEIGHTS.get(action, (0.0, 0.0)))
     tilt_rad = generator.uniform(*TILTS.get(label, (-0.06, 0.06)))
     body = Pen(size_px, height=height, facing=facing, tilt_rad=tilt_rad)
-    ACTORS[actor](body, action, _phase(generator), _look(generator))
+    ACTORS[actor](body, action, _phase(generator), random_look(generator))
     if action == "flying":
         return _Figure(label, (body,), body.box())
     ground = Pen(size_px, facing=facing)
@@ -136,7 +136,8 @@ def _phase(generator: np.random.Generator) -> float:
     return float(generator.choice((0.25, 0.75)) + generator.uniform(-0.12, 0.12))
 
 
-def _look(generator: np.random.Generator) -> Look:
+def random_look(generator: np.random.Generator) -> Look:
+    """Return the colours of an individual."""
     main = random_colour(generator, (0.45, 0.95), (0.55, 1.0))
     second = random_colour(generator, (0.3, 0.9), (0.25, 0.8))
     return Look(main, second, SKINS[generator.integers(len(SKINS))])

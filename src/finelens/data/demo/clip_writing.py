@@ -1,0 +1,86 @@
+"""Writing the demo's clips: one array of all frames, a table of labels, a picture to look at."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from finelens.data.demo.clip import NUM_FRAMES, SIDE_PX, Frames, draw_clip, draw_stage
+from finelens.data.demo.clip_preview import draw_preview
+from finelens.data.demo.motion import MOTIONS
+from finelens.data.demo.writing import SPLIT_CYCLE
+from finelens.errors import DataError
+
+CLIPS, TABLE, PREVIEW = "clips.npy", "labels.csv", "preview.png"
+
+
+def write_demo_clips(folder: Path, *, num_clips: int = 896, seed: int = 0) -> Path:
+    """Return the table ``labels.csv`` of a new data set of small synthetic clips.
+
+    The folder gets ``clips.npy``, an array (N, 30, 64, 64, 3) uint8 of 360 KiB a clip; the table
+    with the columns ``row`` (from 0), ``label`` (one of seven motions), ``split`` (3/4 train, 1/8
+    val, 1/8 test) and ``group``; and ``preview.png``, the first scene's clips. A group is a scene:
+    seven clips in a row, one of each motion, of the same actor before the same backdrop; none is
+    in two splits. Clip n depends on (seed, n) alone, whatever ``num_clips`` is.
+
+    An array and not video files: what a video's encoder leaves in a frame depends on the frames
+    before it, and would tell the motion. Clips of an earlier call that was cut short are drawn
+    again.
+
+    Raises:
+        DataError: If the folder holds anything else, or cannot be written.
+    """
+    folder = Path(folder)
+    unfinished = [folder / f"{name}.part" for name in (CLIPS, TABLE)]
+    names = {PREVIEW, CLIPS, *(path.name for path in unfinished)}
+    try:
+        if folder.exists() and any(item.name not in names for item in folder.iterdir()):
+            raise DataError(f"demo clips: {folder} holds other files; name a new folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        draw_preview(seed).save(folder / PREVIEW)
+        _write_array(unfinished[0], num_clips, seed)
+        unfinished[0].replace(folder / CLIPS)
+        # the table comes last and whole: where it is, all clips are
+        with unfinished[1].open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("row", "label", "split", "group"), *_rows(num_clips)])
+        unfinished[1].replace(folder / TABLE)
+    except OSError as error:
+        raise DataError(f"demo clips: {folder} cannot be written: {error}") from error
+    return folder / TABLE
+
+
+def _rows(num_clips: int) -> Iterator[tuple[int, str, str, str]]:
+    motions = list(MOTIONS)
+    for row in range(num_clips):
+        scene, number = divmod(row, len(motions))
+        yield row, motions[number], SPLIT_CYCLE[scene % len(SPLIT_CYCLE)], f"scene-{scene:04d}"
+
+
+def _write_array(path: Path, num_clips: int, seed: int) -> None:
+    header = {
+        "descr": "|u1",
+        "fortran_order": False,
+        "shape": (num_clips, NUM_FRAMES, SIDE_PX, SIDE_PX, 3),
+    }
+    num_scenes = -(-num_clips // len(MOTIONS))
+    # Pillow and numpy let go of the interpreter for much of the work
+    with path.open("wb") as file, ThreadPoolExecutor() as pool:
+        np.lib.format.write_array_header_1_0(file, header)
+        # not all scenes at once: clips that wait for the disk take memory
+        for start in range(0, num_scenes, 16):
+            scenes = range(start, min(start + 16, num_scenes))
+            left = num_clips - start * len(MOTIONS)
+            drawn = pool.map(partial(_draw_scene, seed), scenes)
+            clips = (clip for scene in drawn for clip in scene)
+            file.writelines(clip.data for clip in islice(clips, left))
+
+
+def _draw_scene(seed: int, scene: int) -> list[Frames]:
+    stage = draw_stage(seed, scene)
+    return [draw_clip(stage, motion, seed, scene) for motion in MOTIONS]
