@@ -205,3 +205,52 @@ def test_pretrained_weights_out_of_reach_say_how_to_give_a_file(name, monkeypatc
 def test_a_network_that_has_no_pretrained_weights_is_named():
     with pytest.raises(ModelError, match='"botnet50ts_256" cannot be built: No pretrained'):
         create_backbone("botnet50ts_256", pretrained=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "num_features", "size"),
+    [("r3d_18", 512, 32), ("mc3_18", 512, 32), ("r2plus1d_18", 512, 32), ("s3d", 1024, 224)],
+)
+def test_features_then_the_video_networks_own_classifier_are_torchvisions_own_logits(
+    name, num_features, size
+):
+    backbone = create_backbone(f"torchvision:{name}", size=size, frames=14).eval()
+    classifier = backbone.classifier_names[0]
+    assert classifier == ("classifier.1" if name == "s3d" else "fc")
+    assert (backbone.takes_clips, backbone.input_spec.frames) == (True, 14)
+    assert backbone.num_features == num_features
+    x_BTCHW = torch.randn(1, 14, 3, size, size)
+    theirs = filled_network(name, backbone.network, classifier)
+    own = theirs.get_submodule(classifier)
+    with torch.no_grad():
+        features_BF = backbone(x_BTCHW)
+        shaped = features_BF[:, :, None, None, None] if name == "s3d" else features_BF
+        logits_BK = own(shaped).flatten(1)
+        expected_BK = theirs(x_BTCHW.transpose(1, 2))
+    torch.testing.assert_close(logits_BK, expected_BK, atol=1e-4, rtol=1e-4)
+
+
+def test_the_input_of_a_video_network_is_that_of_its_kinetics_weights():
+    spec = create_backbone("torchvision:mc3_18").input_spec
+    assert (spec.size, spec.frames, spec.crop_fraction) == (112, 16, 112 / 128)
+    assert spec.mean == (0.43216, 0.394666, 0.37645)
+    assert spec.std == (0.22803, 0.22145, 0.216989)
+
+
+def test_a_video_network_tells_clips_that_are_too_small_for_it():
+    with pytest.raises(ModelError, match=r"takes no clips of 64 x 64 pixels.*input.size is 224"):
+        create_backbone("torchvision:s3d", size=64)
+
+
+def test_video_and_clip_networks_are_listed_with_the_others():
+    names = backbone_names()
+    assert {"clip:c3d", "clip:vgg9", "clip:cnn-lstm", "torchvision:r3d_18"} <= set(names)
+    assert list(names) == [*sorted(n for n in names if ":" not in n),
+                           *sorted(n for n in names if ":" in n)]  # fmt: skip
+
+
+def test_a_picture_backbone_refuses_clips_and_a_video_network_pictures():
+    with pytest.raises(ModelError, match=r"takes pictures \(B, C, H, W\), not shape \(2, 8,"):
+        create_backbone("mobilenetv3_small_050")(torch.randn(2, 8, 3, 32, 32))
+    with pytest.raises(ModelError, match=r"takes clips .*; set input.frames"):
+        create_backbone("torchvision:mc3_18")(torch.randn(2, 3, 32, 32))

@@ -7,10 +7,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from finelens.config.schema import ModelConfig
 from finelens.data.preprocessing import Preprocessing
 from finelens.decision import Decision
 from finelens.errors import ModelError
 from finelens.models.backbones import create_backbone
+from finelens.models.build import build_classifier
 from finelens.models.classifier import Classifier
 from finelens.models.folder import SavedModel, load_model, save_model
 from finelens.models.heads import create_head
@@ -200,3 +202,49 @@ def test_weights_of_other_shapes_name_the_first_key(folder):
     save_file(weights, folder / "weights.safetensors")
     with pytest.raises(ModelError, match=r'"head.output.bias" is \[7\], not \[3\]'):
         load_model(folder)
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        *({"backbone": "mobilenetv3_small_050", "pooling": kind, "pooling_hidden": 5}
+          for kind in ("mean", "max", "linear", "lstm", "attention")),
+        {"backbone": "clip:c3d", "options": {"width": 2, "dense": 8, "batch_norm": True}},
+        {"backbone": "clip:vgg9", "options": {"width": 2, "dense": 8, "average": True}},
+        {"backbone": "clip:cnn-lstm", "options": {"channels": (2, 3, 4), "hidden": 8}},
+        {"backbone": "torchvision:mc3_18"},
+    ],
+    ids=lambda described: f"{described['backbone']}-{described.get('pooling', '')}",
+)  # fmt: skip
+def test_a_model_of_clips_comes_back_as_it_was_saved(saved, tmp_path, described):
+    model = ModelConfig(pretrained=False, **described)
+    classifier = build_classifier(model, 3, size=32, frames=9).eval()
+    preprocessing = dataclasses.replace(saved.preprocessing, size=32, frames=9)
+    save_model(
+        tmp_path / "model",
+        dataclasses.replace(saved, classifier=classifier, preprocessing=preprocessing),
+    )
+    found = load_model(tmp_path / "model").classifier
+    x_BTCHW = torch.randn(2, 9, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(found(x_BTCHW), classifier(x_BTCHW))
+    assert found.pooling.settings == classifier.pooling.settings
+    assert found.frames == classifier.frames
+
+
+def test_a_model_saved_before_pooling_had_settings_is_read(folder):
+    content = json.loads((folder / "model.json").read_text())
+    del content["pooling_settings"], content["frames"]
+    (folder / "model.json").write_text(json.dumps(content))
+    assert load_model(folder).classifier.pooling.settings == {"kind": "mean"}
+
+
+def test_a_preprocessing_of_another_number_of_frames_is_told(saved, tmp_path):
+    model = ModelConfig(backbone="clip:cnn-lstm", pretrained=False)
+    classifier = build_classifier(model, 3, size=32, frames=9)
+    for frames in (8, None):
+        preprocessing = dataclasses.replace(saved.preprocessing, size=32, frames=frames)
+        given = dataclasses.replace(saved, classifier=classifier, preprocessing=preprocessing)
+        save_model(tmp_path / "model", given)
+        with pytest.raises(ModelError, match=f"has {frames} frames, and the network takes 9"):
+            load_model(tmp_path / "model")

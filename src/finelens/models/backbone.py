@@ -1,4 +1,4 @@
-"""The backbone: a network that turns pictures into features."""
+"""The backbone: a network that turns pictures or clips into features."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from finelens.errors import ModelError
 from finelens.models.auxiliary import Tapped
@@ -22,7 +23,7 @@ MISFITS = (
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The pictures a backbone was trained on.
+    """The pictures or clips a backbone was trained on.
 
     Attributes:
         size: Side of the square input, pixels.
@@ -30,6 +31,7 @@ class InputSpec:
         std: Per channel, above 0.
         interpolation: ``bilinear`` or ``bicubic``.
         crop_fraction: Crop side over resized shorter side, in (0, 1].
+        frames: T of a clip network; None: single pictures.
     """
 
     size: int
@@ -37,19 +39,21 @@ class InputSpec:
     std: tuple[float, float, float]
     interpolation: str
     crop_fraction: float
+    frames: int | None = None
 
 
 class Backbone(nn.Module):
-    """Normalised pictures to features.
+    """Normalised pictures, or clips where it is a clip network, to features.
 
     Attributes:
-        network: timm's or torchvision's own module, its last layer removed.
+        network: timm's or torchvision's own module, its last layer removed, or a clip network.
         name: As in a recipe.
         options: What its constructor was given beyond the name; plain values.
         input_spec: Its own input.
         num_features: F, the true width of the features.
         classifier_names: State-dict prefixes of the classifiers that are not in ``network``.
         auxiliary: Its auxiliary nets, where they were asked for; whoever trains holds them.
+        time_axis: Of a clip network: where it wants T, 1 as in (B, T, C, H, W) or 2.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Backbone(nn.Module):
         input_spec: InputSpec,
         classifier_names: tuple[str, ...],
         auxiliary: tuple[Tapped, ...] = (),
+        time_axis: int = 1,
     ) -> None:
         super().__init__()
         self.network = network
@@ -69,28 +74,45 @@ class Backbone(nn.Module):
         self.input_spec = input_spec
         self.classifier_names = classifier_names
         self.auxiliary = auxiliary
+        self.time_axis = time_axis
         self.num_features = self.check_size(input_spec.size)
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Return features, shape (B, F)."""
-        return self.network(x_BCHW)
+    @property
+    def takes_clips(self) -> bool:
+        """Return whether it looks at time itself: it takes (B, T, C, H, W), no single pictures."""
+        return self.input_spec.frames is not None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return features, shape (B, F), of pictures (B, C, H, W) or clips (B, T, C, H, W).
+
+        Raises:
+            ModelError: If a clip network is given pictures, or another network clips.
+        """
+        if x.ndim != (5 if self.takes_clips else 4):
+            wanted, mend = _WORDS[self.takes_clips]
+            raise ModelError(
+                f'backbone "{self.name}" takes {wanted}, not shape {tuple(x.shape)}; {mend}'
+            )
+        return self.network(x.transpose(1, 2) if self.time_axis == 2 else x)
 
     def check_size(self, size: int) -> int:
         """Return F, the width of the features of pictures of a size, by one forward pass.
+
+        A clip network's pass is one of shapes alone: on numbers it would take seconds.
 
         Raises:
             ModelError: If the network does not take that size, or gives no single row of
                 features a picture.
         """
         modes = {module: module.training for module in self.modules()}
-        device = next((parameter.device for parameter in self.parameters()), None)
         self.eval()
         try:
             with torch.no_grad():
-                features_BF = self(torch.zeros(1, 3, size, size, device=device))
+                features_BF = self._features_of_zeros(size)
         except MISFITS as error:
+            kind = "clips" if self.takes_clips else "pictures"
             raise ModelError(
-                f'backbone "{self.name}" takes no pictures of {size} x {size} pixels: '
+                f'backbone "{self.name}" takes no {kind} of {size} x {size} pixels: '
                 f"{one_line(error)}; its own input.size is {self.input_spec.size}"
             ) from error
         finally:
@@ -102,6 +124,14 @@ class Backbone(nn.Module):
                 "it does not give one row of features a picture; choose another"
             )
         return features_BF.shape[1]
+
+    def _features_of_zeros(self, size: int) -> Any:
+        if not self.takes_clips:
+            device = next((parameter.device for parameter in self.parameters()), None)
+            return self(torch.zeros(1, 3, size, size, device=device))
+        state = {key: value.to("meta") for key, value in self.state_dict().items()}
+        clip = torch.zeros(1, self.input_spec.frames or 1, 3, size, size, device="meta")
+        return functional_call(self, state, (clip,))
 
     def convert(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return another project's or input size's weights under this network's keys.
@@ -115,6 +145,12 @@ class Backbone(nn.Module):
             return dict(convert(dict(weights), self.network)) if convert else dict(weights)
         except MISFITS:
             return dict(weights)
+
+
+_WORDS = {
+    True: ("clips (B, T, C, H, W)", "set input.frames"),
+    False: ("pictures (B, C, H, W)", "give each frame of a clip as a picture"),
+}
 
 
 def one_line(error: Exception) -> str:

@@ -1,4 +1,6 @@
-"""Backbones: every timm and torchvision classification network, without its classifier.
+"""Backbones: every timm and torchvision classification network, and the clip networks.
+
+Each without its classifier.
 
 The only file that knows timm and torchvision.models.
 """
@@ -23,9 +25,15 @@ from torch import nn
 from finelens.errors import ModelError, did_you_mean
 from finelens.models.auxiliary import TAPS, take_auxiliary
 from finelens.models.backbone import MISFITS, Backbone, InputSpec, one_line
+from finelens.models.clip_networks import CLIP_NETWORKS, clip_input, clip_options
 
 TORCHVISION = "torchvision:"
+VIDEO_NETWORKS = ("mc3_18", "r2plus1d_18", "r3d_18", "s3d")
+"""torchvision's networks that take clips."""
+
 _NUM_IMAGENET_CLASSES = 1000
+_NUM_KINETICS_CLASSES = 400
+_VIDEO_FRAMES = 16
 _WITH_AUXILIARY = ("inception_v3", "torchvision:inception_v3", "torchvision:googlenet")
 # would give another network than the name says, or read another file
 _RESERVED_OPTIONS = frozenset({
@@ -36,11 +44,13 @@ _RESERVED_OPTIONS = frozenset({
 
 @functools.cache
 def backbone_names() -> tuple[str, ...]:
-    """Return every name a recipe can give, sorted: timm's, then ``torchvision:`` and a name.
+    """Return every name a recipe can give, sorted: timm's, ``clip:``, ``torchvision:`` and a name.
 
-    A timm name may also carry a tag, such as ``resnet18.a1_in1k``.
+    Those of ``clip:`` and ``VIDEO_NETWORKS`` take clips, all others pictures. A timm name may
+    also carry a tag, such as ``resnet18.a1_in1k``.
     """
-    return (*sorted(timm.list_models()), *(TORCHVISION + name for name in _torchvision_names()))
+    theirs = (TORCHVISION + name for name in _torchvision_names())
+    return (*sorted(timm.list_models()), *CLIP_NETWORKS, *theirs)
 
 
 def create_backbone(
@@ -49,16 +59,19 @@ def create_backbone(
     pretrained: bool = False,
     options: Mapping[str, Any] | None = None,
     size: int | None = None,
+    frames: int | None = None,
     auxiliary: bool = False,
 ) -> Backbone:
     """Return a network without its classifier.
 
     Args:
-        name: A timm name, or ``torchvision:`` and a name.
-        pretrained: Whether to download its ImageNet weights; else they are random.
+        name: A timm name, or ``clip:`` or ``torchvision:`` and a name.
+        pretrained: Whether to download its ImageNet (of video networks: Kinetics) weights; else
+            they are random.
         options: For the constructor, such as ``{"pad_type": "same"}``.
         size: Side of the pictures it will see, pixels; None: its own. Vision transformers of
-            fixed size are built for it.
+            fixed size and ``clip:`` networks are built for it.
+        frames: T of the clips that a clip network will see; None: its own. Nothing to others.
         auxiliary: Whether its auxiliary nets (Inception, GoogLeNet) come with it; else they
             are left out as its classifier is.
 
@@ -77,8 +90,10 @@ def create_backbone(
             f"model.backbone to one of {', '.join(_WITH_AUXILIARY)}"
         )
     settings: dict[str, Any] = {"pretrained": pretrained, "size": size, "auxiliary": auxiliary}
-    if name.startswith(TORCHVISION) and name in backbone_names():
-        backbone = _from_torchvision(name, given, **settings)
+    if name in CLIP_NETWORKS:
+        backbone = _from_clip_networks(name, given, pretrained=pretrained, size=size, frames=frames)
+    elif name.startswith(TORCHVISION) and name in backbone_names():
+        backbone = _from_torchvision(name, given, **settings, frames=frames)
     elif timm.is_model(name):
         backbone = _from_timm(name, given, **settings)
     else:
@@ -86,6 +101,20 @@ def create_backbone(
     if size is not None and size != backbone.input_spec.size:
         backbone.check_size(size)
     return backbone
+
+
+def _from_clip_networks(
+    name: str, options: dict[str, Any], *, pretrained: bool, size: int | None, frames: int | None
+) -> Backbone:
+    if pretrained:
+        raise ModelError(
+            f'backbone "{name}" has no weights to download; set model.pretrained=false'
+        )
+    complete = clip_options(options, size=size, frames=frames)
+    network = _construct(name, CLIP_NETWORKS[name], complete, pretrained=False)
+    return Backbone(
+        network, name=name, options=complete, input_spec=clip_input(complete), classifier_names=()
+    )
 
 
 def _from_timm(
@@ -135,7 +164,13 @@ def _timm_config(name: str) -> dict[str, Any]:
 
 
 def _from_torchvision(
-    name: str, options: dict[str, Any], *, pretrained: bool, size: int | None, auxiliary: bool
+    name: str,
+    options: dict[str, Any],
+    *,
+    pretrained: bool,
+    size: int | None,
+    frames: int | None,
+    auxiliary: bool,
 ) -> Backbone:
     bare = name.removeprefix(TORCHVISION)
     weights: Any = torchvision.models.get_model_weights(bare)
@@ -152,30 +187,33 @@ def _from_torchvision(
     )
     network = _construct(name, create, options, pretrained=pretrained)
     taken = tuple(take_auxiliary(network))
+    is_video = bare in VIDEO_NETWORKS
     spec = InputSpec(
         size=options.get("image_size", view.crop_size[0]),
         mean=tuple(view.mean),
         std=tuple(view.std),
         interpolation=view.interpolation.value,
         crop_fraction=min(view.crop_size[0] / view.resize_size[0], 1.0),
+        frames=(frames or _VIDEO_FRAMES) if is_video else None,
     )
+    num_classes = _NUM_KINETICS_CLASSES if is_video else _NUM_IMAGENET_CLASSES
     return Backbone(
         network,
         name=name,
         options=options,
         input_spec=spec,
-        classifier_names=(_remove_classifier(network), *TAPS),
+        classifier_names=(_remove_classifier(network, num_classes), *TAPS),
         auxiliary=taken,
+        time_axis=2 if is_video else 1,
     )
 
 
-def _remove_classifier(network: nn.Module) -> str:
-    """Replace the last layer that gives ImageNet's classes; return its path."""
+def _remove_classifier(network: nn.Module, num_classes: int) -> str:
+    """Replace the last layer that gives the pretrained classes; return its path."""
     path = [
         path
         for path, layer in network.named_modules()
-        if getattr(layer, "out_features", getattr(layer, "out_channels", None))
-        == _NUM_IMAGENET_CLASSES
+        if getattr(layer, "out_features", getattr(layer, "out_channels", None)) == num_classes
     ][-1]
     parent, _, last = path.rpartition(".")
     setattr(network.get_submodule(parent), last, nn.Identity())
@@ -192,7 +230,7 @@ def _construct(
         # the hub's client goes on for several sentences
         reason = one_line(error).partition(". ")[0]
         raise ModelError(
-            f'backbone "{name}": its ImageNet weights cannot be downloaded: {reason}\n'
+            f'backbone "{name}": its pretrained weights cannot be downloaded: {reason}\n'
             "give a file with `--set model.weights=FILE`, or start from random weights "
             "with `--set model.pretrained=false`"
         ) from error
@@ -239,4 +277,5 @@ def _nearest_names(name: str) -> str:
 
 
 def _torchvision_names() -> list[str]:
-    return sorted(torchvision.models.list_models(module=torchvision.models))
+    pictures = torchvision.models.list_models(module=torchvision.models)
+    return sorted([*pictures, *VIDEO_NETWORKS])

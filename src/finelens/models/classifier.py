@@ -1,4 +1,4 @@
-"""The classifier: a backbone and the head on it."""
+"""The classifier: a backbone, what pools a clip's frames, and the head."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ from finelens.errors import ModelError
 from finelens.models.auxiliary import AuxiliaryClassifier, outputs_of
 from finelens.models.backbone import MISFITS, Backbone, one_line
 from finelens.models.heads import Head
+from finelens.models.pooling import Pooling, mean_pooling
 
 
 class Classifier(nn.Module):
-    """Pictures to logits.
+    """Pictures or clips to logits.
+
+    A picture backbone sees a clip's frames one by one and ``pooling`` joins their features; a
+    picture is a clip of one frame. A clip network sees the whole clip, and nothing is pooled.
 
     State-dict keys begin with ``backbone.network.`` (then timm's or torchvision's own key),
-    ``head.body.``, ``head.output.``, or ``auxiliary.`` where there are auxiliary nets.
+    ``pooling.body.``, ``head.body.``, ``head.output.``, or ``auxiliary.`` where there are
+    auxiliary nets.
 
     Attributes:
-        backbone: Pictures to features.
+        backbone: Pictures, or clips where it is a clip network, to features.
+        pooling: The features of frames to those of their clip.
         head: Features to logits.
         auxiliary: Nets that judge middle layers, in training alone; a saved model has none.
-        pooling: Of the features of a clip's frames; single pictures have none to pool.
         frozen_parts: Paths of the submodules that ``apply_freeze`` froze whole.
         statistics_are_frozen: Whether batch norms keep their running mean and variance.
     """
@@ -33,31 +38,52 @@ class Classifier(nn.Module):
         backbone: Backbone,
         head: Head,
         *,
-        pooling: str = "mean",
+        pooling: Pooling | None = None,
         auxiliary: Iterable[AuxiliaryClassifier] = (),
     ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.pooling = pooling or mean_pooling(backbone.num_features)
         self.head = head
         self.auxiliary = nn.ModuleList(auxiliary)
-        self.pooling = pooling
         self.frozen_parts: tuple[str, ...] = ()
         self.statistics_are_frozen = False
 
-    def features(self, x_BCHW: Tensor) -> Tensor:
-        """Return what the head sees of normalised pictures, shape (B, F)."""
-        return self.backbone(x_BCHW)
+    def frame_features(self, x: Tensor) -> Tensor:
+        """Return a picture backbone's features of every frame, shape (B, T, F).
 
-    def forward(self, x_BCHW: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Return the logits of normalised pictures, shape (B, K).
+        Args:
+            x: Normalised pictures (B, C, H, W), of which T is 1, or clips (B, T, C, H, W).
+        """
+        if x.ndim == 4:
+            return self.backbone(x).unsqueeze(1)
+        # picture backbones know no clips: fold T into B
+        return self.backbone(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the head sees of normalised pictures or clips, shape (B, P).
+
+        Args:
+            x: Shape (B, C, H, W) or (B, T, C, H, W).
+
+        Raises:
+            ModelError: If a clip network is given pictures, or the pooling other clips than
+                those it was built for.
+        """
+        if self.backbone.takes_clips:
+            return self.backbone(x)
+        return self.pooling(self.frame_features(x))
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Return the logits of normalised pictures or clips, shape (B, K).
 
         While training with auxiliary nets: these logits, then those of each net.
         """
         if not (self.training and self.auxiliary):
-            return self.head(self.features(x_BCHW))
+            return self.head(self.features(x))
         nets = self._auxiliary_nets()
         with outputs_of(self.backbone.network, [net.layer for net in nets]) as outputs:
-            logits_BK = self.head(self.features(x_BCHW))
+            logits_BK = self.head(self.features(x))
         return logits_BK, *(net(outputs[net.layer]) for net in nets)
 
     def check_size(self, size: int) -> None:
@@ -90,6 +116,16 @@ class Classifier(nn.Module):
 
     def _auxiliary_nets(self) -> list[AuxiliaryClassifier]:
         return [net for net in self.auxiliary if isinstance(net, AuxiliaryClassifier)]
+
+    @property
+    def num_features(self) -> int:
+        """Return P, the width of what the head sees."""
+        return self.pooling.num_features
+
+    @property
+    def frames(self) -> int | None:
+        """Return T where it was built for clips of that length, else None."""
+        return self.backbone.input_spec.frames or self.pooling.frames
 
     @property
     def head_output(self) -> nn.Linear:

@@ -24,6 +24,7 @@ from finelens.models.backbone import one_line
 from finelens.models.backbones import create_backbone
 from finelens.models.build import build_head
 from finelens.models.classifier import Classifier
+from finelens.models.pooling import create_pooling
 from finelens.models.weights import first_of, mismatches, read_safetensors
 from finelens.task import Task, TaskKind
 
@@ -44,6 +45,8 @@ class _Description(Section):
     options: dict[str, Any]
     head: HeadConfig
     pooling: str
+    pooling_settings: dict[str, Any] = Field(default_factory=dict)
+    frames: int | None = None
     num_classes: int = Field(ge=1)
     card: dict[str, Any]
 
@@ -126,6 +129,7 @@ def _replaced(folder: Path) -> Path:
 
 def _write_parts(folder: Path, saved: SavedModel) -> None:
     classifier = saved.classifier
+    pooling = dict(classifier.pooling.settings)
     contents = {
         _CLASSES: {"task": saved.task.kind.value, "classes": list(saved.task.classes)},
         _PREPROCESSING: saved.preprocessing.to_json(),
@@ -135,7 +139,9 @@ def _write_parts(folder: Path, saved: SavedModel) -> None:
             "backbone": classifier.backbone.name,
             "options": classifier.backbone.options,
             "head": classifier.head.settings,
-            "pooling": classifier.pooling,
+            "pooling": pooling.pop("kind"),
+            "pooling_settings": pooling,
+            "frames": classifier.backbone.input_spec.frames,
             "num_classes": classifier.num_classes,
             "card": saved.card,
         },
@@ -201,9 +207,12 @@ def _to_classifier(content: dict[str, Any]) -> tuple[Classifier, dict[str, Any]]
     if content["format"] != FORMAT:
         raise ModelError(f"its format is {content['format']}, not {FORMAT}: use its finelens")
     described = _Description.model_validate(content)
-    backbone = create_backbone(described.backbone, options=described.options)
-    head = build_head(described.head, backbone.num_features, described.num_classes)
-    return Classifier(backbone, head, pooling=described.pooling), described.card
+    backbone = create_backbone(
+        described.backbone, options=described.options, frames=described.frames
+    )
+    pooling = create_pooling(described.pooling, backbone.num_features, **described.pooling_settings)
+    head = build_head(described.head, pooling.num_features, described.num_classes)
+    return Classifier(backbone, head, pooling=pooling), described.card
 
 
 def _to_task(content: dict[str, Any]) -> Task:
@@ -219,6 +228,10 @@ def _check_together(folder: Path, saved: SavedModel) -> None:
     if thresholds is not None and len(thresholds) != num_classes:
         reason = f"it has {len(thresholds)} thresholds for {num_classes} classes"
         raise ModelError(_damaged(folder / _DECISION, reason))
+    frames = saved.classifier.frames
+    if frames not in {None, saved.preprocessing.frames}:
+        reason = f"it has {saved.preprocessing.frames} frames, and the network takes {frames}"
+        raise ModelError(_damaged(folder / _PREPROCESSING, reason))
     if saved.preprocessing.size != saved.classifier.backbone.input_spec.size:
         saved.classifier.backbone.check_size(saved.preprocessing.size)
 

@@ -21,6 +21,7 @@ Weights = dict[str, Tensor]
 _NETWORK = "backbone.network."
 _HEAD = "head."
 _AUXILIARY = "auxiliary."
+_POOLING = "pooling."
 # what torch.load raises on files that are no checkpoint, or that hold more than tensors
 _UNREADABLE = (
     OSError, pickle.UnpicklingError, EOFError, RuntimeError, ValueError, LookupError,
@@ -34,7 +35,8 @@ def load_weights(classifier: Classifier, path: str | Path) -> tuple[str, ...]:
     The file may hold finelens' own weights, or a timm or torchvision state dict (also one
     within ``state_dict`` or ``model``, or under ``module.``). The whole backbone must fit; a
     classifier is taken into the head where all its shapes agree, else it is dropped and the
-    head stays as it is. So are the body and the classifier of an auxiliary net.
+    head stays as it is. So are the body and the classifier of an auxiliary net, and a temporal
+    pooling.
 
     Raises:
         ModelError: If the file cannot be read, holds other things than tensors, or does not
@@ -52,8 +54,9 @@ def load_weights(classifier: Classifier, path: str | Path) -> tuple[str, ...]:
                 "set model.backbone and model.options to those they are of"
             )
     backbone.network.load_state_dict(network, strict=False)
-    rows = _load_auxiliary(classifier, rows)
-    of_head = {key: rows[key] for key in rows if not key.startswith((_AUXILIARY, *TAPS))}
+    rows = _load_pooling(classifier, _load_auxiliary(classifier, rows))
+    others = (_AUXILIARY, _POOLING, *TAPS)
+    of_head = {key: rows[key] for key in rows if not key.startswith(others)}
     head = _as_head(backbone, of_head)
     if mismatches(classifier.head, head):
         return tuple(sorted(rows))
@@ -136,10 +139,20 @@ def _load_auxiliary(classifier: Classifier, rows: Weights) -> Weights:
     return rows
 
 
+def _load_pooling(classifier: Classifier, rows: Weights) -> Weights:
+    """Load the temporal pooling where all of it fits; return the rows that were not loaded."""
+    own = {key: value for key, value in rows.items() if key.startswith(_POOLING)}
+    weights = {key.removeprefix(_POOLING): value for key, value in own.items()}
+    if mismatches(classifier.pooling, weights):
+        return rows
+    classifier.pooling.load_state_dict(weights)
+    return {key: value for key, value in rows.items() if key not in own}
+
+
 def _divide(backbone: Backbone, weights: Weights) -> tuple[Weights, Weights]:
     """Return the network's weights under its own keys, and the classifier's rows."""
     if any(key.startswith(_NETWORK) for key in weights):
-        own = (_HEAD, _AUXILIARY)
+        own = (_HEAD, _AUXILIARY, _POOLING)
         rows = {key: value for key, value in weights.items() if key.startswith(own)}
     else:
         expected = backbone.network.state_dict().keys()

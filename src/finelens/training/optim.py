@@ -27,12 +27,12 @@ def parameter_groups(
 ) -> list[ParameterGroup]:
     """Return the trainable parameters, grouped by rate and weight decay.
 
-    The head and auxiliary nets move at ``lr`` and the backbone's last stage at ``backbone_lr``
-    (None: ``lr``); every stage below it moves at ``layer_decay`` of the stage above, and what no
-    stage holds (a class token, position embeddings) with the first. Vectors (biases, norms) get
-    no weight decay unless ``decay_vectors``. A group holds ``name`` (``head`` or the stage's),
-    ``params``, ``lr``, ``initial_lr`` and ``weight_decay``; frozen parameters and empty groups
-    are left out.
+    The head, a temporal pooling and auxiliary nets move at ``lr`` and the backbone's last stage
+    at ``backbone_lr`` (None: ``lr``); every stage below it moves at ``layer_decay`` of the stage
+    above, and what no stage holds (a class token, position embeddings) with the first. Vectors
+    (biases, norms) get no weight decay unless ``decay_vectors``. A group holds ``name`` (``head``
+    or the stage's), ``params``, ``lr``, ``initial_lr`` and ``weight_decay``; frozen parameters
+    and empty groups are left out.
 
     Raises:
         ModelError: If every parameter is frozen.
@@ -75,7 +75,8 @@ def _rated(
         for parameter in classifier.backbone.parameters()
         for depth in [stage_of.get(parameter, 0)]
     ]
-    heads = (*classifier.head.parameters(), *classifier.auxiliary.parameters())
+    parts = (classifier.pooling, classifier.head, classifier.auxiliary)
+    heads = [parameter for part in parts for parameter in part.parameters()]
     return backbone + [("head", lr, parameter) for parameter in heads]
 
 
