@@ -1,0 +1,138 @@
+"""The frame cache: decoded pictures and clips on disk, mapped into memory when seen again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from finelens.data.cache_eviction import evict
+from finelens.data.file_content import content_key, digest
+from finelens.errors import ConfigError
+
+# a process looks at the folder's size after it wrote this part of the bound
+_CHECKED_PART = 100
+# an entry and the hash of its file each fill their last block on disk
+_BLOCKS_BYTES = 8192
+# another number forgets all that older ones decoded
+_VERSION = 1
+
+
+class FrameCache:
+    """uint8 arrays by the content of a file and by what was done to its frames.
+
+    Safe with several processes: an entry is a file of its own that is written under another name
+    and renamed. The least recently used entries go when the bound is near, and stay readable
+    for who has them mapped. A damaged entry is made again. Where the folder cannot be written
+    (a full disk, no right to), everything is computed, and a warning says so once.
+
+    Args:
+        folder: Made when the first entry is written.
+        max_bytes: Bound of the whole folder. It holds for up to ten processes that write at once.
+
+    Raises:
+        ConfigError: If the bound is below 1.
+    """
+
+    def __init__(self, folder: Path, *, max_bytes: int) -> None:
+        if max_bytes < 1:
+            raise ConfigError(f"max_bytes: {max_bytes} must be 1 or more")
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self._unchecked_bytes = max_bytes
+        self._has_warned = False
+
+    def get(
+        self, path: str, key: str, compute: Callable[[], NDArray[np.uint8]]
+    ) -> NDArray[np.uint8]:
+        """Return the array of a file as a read-only memory map, computed when it is not there.
+
+        Args:
+            path: A picture, a video, a folder of frames or an element of an array file.
+            key: All that decides what ``compute`` makes of the file: sampling, preprocessing.
+            compute: Makes the array; what it raises passes through and nothing is kept.
+
+        Returns:
+            The map, or the very array computed where it cannot be kept: the folder cannot be
+            written, or it is larger than half the bound.
+        """
+        try:
+            content = content_key(path, self.folder)
+        except (OSError, ValueError):
+            # compute knows how to tell what is wrong with the file
+            return compute()
+        entry = self.folder / content[:2] / f"{content}-{digest(f'{_VERSION} {key}')}.npy"
+        kept = _load(entry)
+        if kept is not None:
+            return kept
+        array = compute()
+        if array.nbytes > self.max_bytes // 2:
+            return array
+        try:
+            stored_bytes = _store(entry, array)
+        except OSError as error:
+            self._warn(error)
+            return array
+        kept = _load(entry)
+        self._bound(stored_bytes)
+        return array if kept is None else kept
+
+    def _bound(self, stored_bytes: int) -> None:
+        self._unchecked_bytes += stored_bytes + _BLOCKS_BYTES
+        if self._unchecked_bytes * _CHECKED_PART >= self.max_bytes:
+            self._unchecked_bytes = 0
+            with contextlib.suppress(OSError):
+                evict(self.folder, self.max_bytes)
+
+    def _warn(self, error: OSError) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"cache folder {self.folder} cannot be written ({error.strerror}); "
+                "frames are decoded every time",
+                stacklevel=3,
+            )
+
+
+def default_folder() -> Path:
+    """Return ``$XDG_CACHE_HOME/finelens/frames`` (``~/.cache`` where that is not set)."""
+    given = os.environ.get("XDG_CACHE_HOME")
+    return (Path(given) if given else Path.home() / ".cache") / "finelens" / "frames"
+
+
+def _load(entry: Path) -> NDArray[np.uint8] | None:
+    """Return an entry as a map and mark it as used; None if it is missing or damaged."""
+    try:
+        with entry.open("rb") as file:
+            if npy.read_magic(file) != (1, 0):
+                return None
+            shape, is_fortran, dtype = npy.read_array_header_1_0(file)
+            if dtype != np.uint8 or is_fortran:
+                return None
+            # a file cut short cannot be mapped
+            array = np.memmap(file, dtype, "r", offset=file.tell(), shape=shape)
+        os.utime(entry)
+    except (OSError, ValueError):
+        return None
+    return array
+
+
+def _store(entry: Path, array: NDArray[np.uint8]) -> int:
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    name = f".{entry.name}.{os.getpid()}.{threading.get_ident()}.tmp"
+    temporary = entry.with_name(name)
+    try:
+        with temporary.open("wb") as file:
+            npy.write_array(file, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+            num_bytes = file.tell()
+        temporary.replace(entry)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return num_bytes
