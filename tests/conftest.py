@@ -162,3 +162,70 @@ EPOCHS = ("phases.0.epochs=1", "phases.1.epochs=1")
 def tiny_settings() -> Callable[..., list[str]]:
     """Return a function from more settings to all that make ``finetune`` tiny."""
     return lambda *more: [*TINY, *EPOCHS, *more]
+
+
+def write_clip(path: Path, frames_THWC: np.ndarray, *, rate: int = 25) -> None:
+    """Write frames, uint8 (T, H, W, 3), as a video: MPEG-1 for .mpg, MJPEG for all else."""
+    import av
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_mpeg = path.suffix == ".mpg"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg1video" if is_mpeg else "mjpeg", rate=rate)
+        stream.height, stream.width = frames_THWC.shape[1:3]
+        stream.pix_fmt = "yuv420p" if is_mpeg else "yuvj420p"
+        for frame_HWC in frames_THWC:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame_HWC, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+def moving_square(step: int, seed: int, num_frames: int = 8) -> np.ndarray:
+    """Return a clip, uint8 (T, 24, 32, 3): a square that moves by a step of pixels a frame."""
+    generator = np.random.default_rng(seed)
+    frames_THWC = generator.integers(0, 40, (num_frames, 24, 32, 3), dtype=np.uint8)
+    top, left = generator.integers(0, 16), generator.integers(0, 24)
+    for number, frame_HWC in enumerate(frames_THWC):
+        columns = (left + number * step + np.arange(8)) % 32
+        frame_HWC[top : top + 8, columns] = 230
+    return frames_THWC
+
+
+UCF11_PREFIXES = {"basketball": "shooting", "biking": "biking", "walking": "walk_dog"}
+"""Three of UCF-11's classes, and what their groups and clips are called there."""
+
+
+def write_ucf11(root: Path, *, extension: str, num_groups: int = 6) -> Path:
+    """Write UCF-11's layout below a root: of each class groups of two clips, and return it."""
+    for step, (name, prefix) in zip((-3, 0, 3), UCF11_PREFIXES.items(), strict=True):
+        (root / name / "Annotation").mkdir(parents=True)
+        (root / name / "Annotation" / f"v_{prefix}_01_01.xgtf").write_text("<viper/>")
+        for group in range(1, num_groups + 1):
+            for clip in (1, 2):
+                stem = f"v_{prefix}_{group:02d}"
+                path = root / name / stem / f"{stem}_{clip:02d}{extension}"
+                write_clip(path, moving_square(step, 10 * group + clip))
+    return root
+
+
+@pytest.fixture(scope="session")
+def ucf11_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return UCF-11's .avi form: 36 clips of 8 frames, 3 classes told by motion. Leave as is."""
+    root = tmp_path_factory.mktemp("ucf11") / "action_youtube_naudio"
+    return write_ucf11(root, extension=".avi")
+
+
+@pytest.fixture(scope="session")
+def ucf11_mpg_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return UCF-11's .mpg form: 6 clips of 8 frames, 3 classes. Do not change it."""
+    root = tmp_path_factory.mktemp("ucf11") / "UCF11_updated_mpg"
+    return write_ucf11(root, extension=".mpg", num_groups=1)
+
+
+@pytest.fixture(scope="session")
+def array_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an .npz of UCF-11's processed form: 30 clips (8, 24, 32, 3), 3 numbered classes."""
+    path = tmp_path_factory.mktemp("arrays") / "clips.npz"
+    labels_N = np.arange(30) % 3
+    clips_NTHWC = np.stack([moving_square(3 * (label - 1), n) for n, label in enumerate(labels_N)])
+    np.savez(path, clips=clips_NTHWC, labels=labels_N, class_names=["left", "right", "still"])
+    return path

@@ -121,3 +121,12 @@ def test_check_reads_a2d(finelens_command, a2d_data):
     code, output, _ = finelens_command("check", a2d_data, "--source", "a2d")
     assert code == 0
     assert "22 pictures (12 train, 6 val, 4 test)" in output
+
+
+def test_check_notes_clips_without_groups(finelens_command, array_data, ucf11_data):
+    code, output, _ = finelens_command("check", array_data)
+    assert code == 0
+    assert "groups: 30 of 30 clips have no group" in output
+    code, output, _ = finelens_command("check", ucf11_data, "--source", "ucf11")
+    assert code == 0
+    assert "have no group" not in output

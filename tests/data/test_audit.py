@@ -87,3 +87,13 @@ def test_clean_data_is_clean_and_missing_classes_are_infinitely_rare(tmp_path):
         for n, (name, *rest, _, _) in enumerate(rows)
     ]
     assert audit(manifest_of(tmp_path, rows), {}).imbalance == math.inf
+
+
+def test_clips_without_groups_are_noted_and_no_reason_against_training(tmp_path):
+    rows = [(f"{n}.avi", bytes([n]), ["ab"[n % 2]], None, None) for n in range(4)]
+    problems = {str(tmp_path / name): "empty" for name, *_ in rows}
+    found = audit(manifest_of(tmp_path, rows), problems)
+    assert found.group_note is not None
+    assert found.group_note.startswith("4 of 4 clips have no group")
+    rows = [(*row[:4], f"g{n}") for n, row in enumerate(rows)]
+    assert audit(manifest_of(tmp_path, rows), problems).group_note is None

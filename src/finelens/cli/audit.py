@@ -43,6 +43,8 @@ def audit_lines(audit: Audit) -> Iterator[str]:
     groups = {group: " and ".join(splits) for group, splits in audit.group_leaks.items()}
     yield from _found("group in two splits (leakage)", _told(groups))
     yield from _found("same picture, other labels", _joined(audit.contradictions))
+    if audit.group_note is not None:
+        yield f"groups: {audit.group_note}"
 
 
 def _found(title: str, findings: Sequence[str]) -> Iterator[str]:

@@ -13,7 +13,9 @@ from finelens.errors import ConfigError
 
 def check(
     data: Annotated[Path, typer.Argument(help="Class folders, a table, Pascal VOC or A2D.")],
-    source: Annotated[str, typer.Option(help="auto, a2d, folder, table or voc.")] = "auto",
+    source: Annotated[
+        str, typer.Option(help="auto, a2d, arrays, folder, frames, table, ucf11 or voc.")
+    ] = "auto",
     task: Annotated[str, typer.Option(help="auto, multi-class or multi-label.")] = "auto",
     augment: Annotated[
         str | None,

@@ -25,7 +25,7 @@ from finelens.task import TaskKind
 class DataConfig(Section):
     """Where the pictures are and how they are divided."""
 
-    source: Literal["auto", "a2d", "folder", "table", "voc"] = Field(
+    source: Literal["auto", "a2d", "arrays", "folder", "frames", "table", "ucf11", "voc"] = Field(
         default="auto", description="on-disk format; auto looks at the path"
     )
     path: str | None = Field(default=None, description="the data; `--data` sets it")
@@ -100,7 +100,9 @@ class HeadConfig(Section):
 class ModelConfig(Section):
     """The network."""
 
-    backbone: str = Field(default="resnet18", description="a timm name, or `torchvision:NAME`")
+    backbone: str = Field(
+        default="resnet18", description="a timm name, `torchvision:NAME`, or `clip:NAME`"
+    )
     pretrained: bool = Field(
         default=True, description="download ImageNet weights; not where weights is set"
     )
@@ -111,8 +113,12 @@ class ModelConfig(Section):
         default_factory=dict, description="passed to the backbone's constructor"
     )
     head: HeadConfig = HeadConfig()
-    pooling: Literal["mean"] = Field(
-        default="mean", description="of the features of a clip's frames"
+    pooling: Literal["mean", "max", "linear", "lstm", "attention"] = Field(
+        default="mean",
+        description="of the features of a clip's frames; clip networks pool time themselves",
+    )
+    pooling_hidden: int = Field(
+        default=128, ge=1, description="units of lstm pooling and of attention's scores"
     )
     probe: bool = Field(
         default=False, description="start a linear head from a convex probe of the frozen features"

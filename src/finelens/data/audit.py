@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from finelens.data.fingerprints import near_pairs, take_fingerprints
+from finelens.data.groups import missing_group_note
 from finelens.data.manifest import SPLITS, Manifest
 
 
@@ -33,6 +34,7 @@ class Audit:
         leaks: The duplicates and near-duplicates that lie in more than one split.
         group_leaks: Groups in more than one split, with those splits.
         contradictions: The duplicates whose labels differ.
+        group_note: What is wrong with the groups of clips, from ``missing_group_note``.
     """
 
     num_examples: int
@@ -47,6 +49,7 @@ class Audit:
     leaks: tuple[tuple[str, ...], ...]
     group_leaks: dict[str, tuple[str, ...]]
     contradictions: tuple[tuple[str, ...], ...]
+    group_note: str | None = None
 
     @property
     def is_clean(self) -> bool:
@@ -107,6 +110,7 @@ def audit(
         leaks=tuple(ids for ids in duplicates + near if _num_splits(ids, split_of) > 1),
         group_leaks=_group_leaks(manifest.table),
         contradictions=_contradictions(rows, duplicates),
+        group_note=missing_group_note(manifest),
     )
 
 

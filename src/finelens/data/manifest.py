@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from finelens.data.media import Medium, find_medium
 from finelens.errors import DataError, RunError, did_you_mean
 from finelens.task import Task, TaskKind
 
@@ -37,14 +38,15 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 """``id`` is the posix path relative to the data's root, ``path`` is absolute. ``labels`` null
 says unknown, an empty list says that no class is true. ``ignored`` are the classes that count
-neither as present nor as absent. ``split``, ``group``, ``start_s`` and ``end_s`` may be null."""
+neither as present nor as absent. A clip's ``path`` is its place, see ``parse_place``, and of a
+folder of frames ends in ``/``. ``split``, ``group``, ``start_s`` and ``end_s`` may be null."""
 
 _HASHED_ROWS = 100_000
 
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """Pictures with their labels and splits, and the task those labels make.
+    """Pictures or clips with their labels and splits, and the task those labels make.
 
     Attributes:
         table: One row a picture, exactly the columns of ``SCHEMA``; ids are unique.
@@ -79,6 +81,11 @@ class Manifest:
         """Return the number of pictures of each split there is, in the order of ``SPLITS``."""
         counts = dict(self.table["split"].drop_nulls().value_counts().iter_rows())
         return {split: counts[split] for split in SPLITS if split in counts}
+
+    @property
+    def media(self) -> Medium:
+        """Return what the rows are, pictures or clips, as ``find_medium`` does."""
+        return find_medium(self.table)
 
     def of_split(self, split: str) -> Manifest:
         """Return the rows of one split, in row order.
@@ -160,11 +167,13 @@ def build_manifest(
 
     Raises:
         DataError: If there is no row, no label and no ``classes``, an unknown class or split, an
-            id twice, only one class that every picture has, or labels that contradict the task.
+            id twice, only one class that every picture has, labels that contradict the task, or
+            pictures beside clips.
     """
     table = _to_schema(table)
     if table.is_empty():
         raise DataError("the data holds no picture")
+    find_medium(table)
     _check_ids(table)
     _check_splits(table)
     names = _resolve_classes(table, classes)

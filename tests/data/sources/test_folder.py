@@ -81,7 +81,7 @@ def test_given_classes_order_the_task_and_refuse_others(tmp_path):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["readme.txt"], "holds no picture; pictures end in .bmp"),
+        (["readme.txt"], "holds no picture and no clip; pictures end in .bmp"),
         (["1.jpg", "2.jpg"], "no class folders"),
         (["train/1.jpg", "test/2.jpg"], "no class folders"),
         (["cat/1.jpg"], 'only one class, "cat"; add a folder'),
@@ -94,3 +94,28 @@ def test_folders_that_cannot_be_used_are_one_clear_error(tmp_path, names, messag
     put(tmp_path, *names)
     with pytest.raises(DataError, match=message):
         read_folder(tmp_path)
+
+
+def test_videos_in_class_folders_are_clips_and_gifs_go_with_them(tmp_path):
+    put(tmp_path, "train/run/a.MP4", "train/run/deep/b.avi", "train/sit/c.gif", "test/d.webm")
+    manifest = read_folder(tmp_path)
+    assert manifest.media == "clips"
+    assert rows(manifest) == {
+        "test/d.webm": (None, "test"),
+        "train/run/a.MP4": (["run"], "train"),
+        "train/run/deep/b.avi": (["run"], "train"),
+        "train/sit/c.gif": (["sit"], "train"),
+    }
+
+
+def test_pictures_beside_clips_are_refused(tmp_path):
+    put(tmp_path, "run/a.mp4", "sit/b.avi", "sit/b.jpg")
+    with pytest.raises(DataError, match=r'mixes pictures \(".*sit/b.jpg", 1 such\) and clips'):
+        read_folder(tmp_path)
+
+
+def test_folders_of_pictures_in_class_folders_stay_pictures(tmp_path):
+    put(tmp_path, "run/0001/img_1.jpg", "run/0001/img_2.jpg", "sit/0001/img_1.jpg")
+    manifest = read_folder(tmp_path)
+    assert manifest.media == "pictures"
+    assert manifest.num_examples == 3

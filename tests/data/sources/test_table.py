@@ -70,16 +70,16 @@ def test_table_without_labels_is_unlabelled(tmp_path):
 
 
 def test_parquet_lists_absolute_paths_and_spans(tmp_path):
-    write(tmp_path, "", ["1.jpg"])
+    write(tmp_path, "", ["1.mp4"])
     rows = {
-        "path": [str(tmp_path / "1.jpg")] * 3,
+        "path": [str(tmp_path / "1.mp4")] * 3,
         "labels": [["a", None], [], None],
         "start_s": [0.0, 1.5, None],
         "end_s": [1.5, None, None],
     }
     pl.DataFrame(rows).write_parquet(tmp_path / "t.parquet")
     manifest = read_table(tmp_path / "t.parquet", classes=["a", "b"])
-    assert manifest.ids == ["1.jpg#0.0-1.5", "1.jpg#1.5-", "1.jpg"]
+    assert manifest.ids == ["1.mp4#0.0-1.5", "1.mp4#1.5-", "1.mp4"]
     assert manifest.table["labels"].to_list() == [["a"], [], None]
 
 
@@ -108,6 +108,7 @@ def test_missing_files_are_counted_and_the_first_is_named(tmp_path):
         ("path,label,split\n1.jpg,a,tets\n2.jpg,b,train\n", '"tets" of "1.jpg" is unknown'),
         ("path,label\n1.jpg,a\n./1.jpg,a\n2.jpg,b\n", '"1.jpg" is listed more than once'),
         ("path,label\n1.jpg,a\n1.jpg,b\n", 'contradictory labels: "1.jpg"'),
+        ("path,label,end\n1.jpg,a,2\n2.jpg,b,\n", '"1.jpg" has start_s or end_s, and is no video'),
         ("path,label,start_s\n1.jpg,a,now\n2.jpg,b,1\n", 'start_s of row 1 is "now"'),
         ("path,label\n1.jpg,a,b,c\n", "cannot be read"),
     ],
@@ -116,6 +117,44 @@ def test_bad_tables_are_one_clear_error(tmp_path, text, message):
     with pytest.raises(DataError, match=message) as caught:
         read_table(write(tmp_path, text))
     assert "\n" not in str(caught.value)
+
+
+def test_ranges_of_one_video_are_clips_of_one_group(tmp_path):
+    text = "path,label,start,end\na.avi,x,0,2.5\na.avi,y,2.5,4\nb.avi,x,,\n"
+    manifest = read_table(write(tmp_path, text, ["a.avi", "b.avi"]))
+    assert manifest.ids == ["a.avi#0.0-2.5", "a.avi#2.5-4.0", "b.avi"]
+    assert manifest.paths[:2] == [str(tmp_path / "a.avi")] * 2
+    assert manifest.table["end_s"].to_list() == [2.5, 4.0, None]
+    assert manifest.table["group"].to_list() == ["a.avi", "a.avi", None]
+
+
+def test_a_given_group_is_kept_beside_ranges(tmp_path):
+    text = "path,label,start_s,end_s,group\na.avi,x,0,2,7\na.avi,y,2,4,\n"
+    manifest = read_table(write(tmp_path, text, ["a.avi"]))
+    assert manifest.table["group"].to_list() == ["7", "a.avi"]
+
+
+@pytest.mark.parametrize("span", ["-1,2", "3,3", "4,2", ",0"])
+def test_empty_ranges_are_refused(tmp_path, span):
+    text = f"path,label,start_s,end_s\n1.avi,a,{span}\n2.avi,b,,\n"
+    with pytest.raises(DataError, match=r'"1.avi" starts at .*; give 0 <= start_s < end_s'):
+        read_table(write(tmp_path, text, ["1.avi", "2.avi"]))
+
+
+def test_folders_of_frames_and_elements_of_arrays_are_clips(tmp_path):
+    text = "path,label\nf/1/,a\nf/2#1-2,b\nf/2#3-4,a\nx.npy#4,b\n"
+    manifest = read_table(write(tmp_path, text, ["f/1/1.png", "f/2/1.png", "x.npy"]))
+    assert manifest.media == "clips"
+    assert manifest.ids == ["f/1", "f/2#1-2", "f/2#3-4", "x.npy#4"]
+    base = str(tmp_path)
+    assert manifest.paths == [
+        f"{base}/f/1/", f"{base}/f/2#1-2", f"{base}/f/2#3-4", f"{base}/x.npy#4"
+    ]  # fmt: skip
+    assert manifest.table["group"].to_list() == [None, "f/2", "f/2", None]
+    with pytest.raises(DataError, match=r'"f/1" has start_s or end_s, and is no video'):
+        read_table(write(tmp_path, "path,label,end_s\nf/1,a,2\nf/2,b,\n", []))
+    with pytest.raises(DataError, match=r'y.npy#4" does not exist'):
+        read_table(write(tmp_path, "path,label\nf/1,a\ny.npy#4,b\n", []))
 
 
 def test_foreign_file_and_missing_class_column_are_errors(tmp_path):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
+from finelens.data.clip_places import parse_place
 from finelens.errors import DataError
 
 PICTURE_EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -26,10 +28,19 @@ def list_folders(folder: Path) -> list[str]:
 
 
 def list_pictures(folder: Path) -> list[str]:
-    """Return the pictures anywhere below a folder as posix paths relative to it, sorted.
+    """Return the pictures anywhere below a folder, as ``list_files`` does."""
+    return list_files(folder, is_picture)
+
+
+def list_files(folder: Path, is_wanted: Callable[[str], bool]) -> list[str]:
+    """Return the wanted files anywhere below a folder as posix paths relative to it, sorted.
 
     Hidden files and folders are left out. Links are followed, a folder met again is not entered
     twice. The order is that of the characters' code points, the same on every file system.
+
+    Args:
+        folder: The folder.
+        is_wanted: Told a file's name, without its folder.
 
     Raises:
         DataError: If a folder below cannot be listed or a name is not valid Unicode.
@@ -45,7 +56,7 @@ def list_pictures(folder: Path) -> list[str]:
         folders[:] = sorted(name for name in folders if not _is_hidden(name))
         relative = Path(parent).relative_to(folder).as_posix()
         prefix = "" if relative == "." else f"{relative}/"
-        found += [prefix + name for name in names if is_picture(name)]
+        found += [prefix + name for name in names if is_wanted(name)]
     check_unicode(found)
     return sorted(found)
 
@@ -54,7 +65,7 @@ def check_files_exist(paths: pl.Series, *, where: str) -> None:
     """Raise where a path of a table is not on disk.
 
     Args:
-        paths: Absolute posix paths.
+        paths: Absolute posix paths, or places of clips.
         where: What names these files, to begin the message with.
 
     Raises:
@@ -64,13 +75,14 @@ def check_files_exist(paths: pl.Series, *, where: str) -> None:
     if missing:
         raise DataError(
             f'{where}: file "{missing[0]}" does not exist '
-            f"({len(missing)} of {len(paths)} missing); paths are relative to the table's folder"
+            f"({len(missing)} of {len(paths)} missing); paths are relative to the list's folder"
         )
 
 
 def find_missing(paths: pl.Series) -> list[str]:
     """Return those of absolute posix paths that are not on disk, in the order given.
 
+    Of the place of a clip (``FILE.npy#17``, ``FOLDER#1-17``) the file or folder is looked for.
     Each folder is listed once, which is much quicker than asking for every file.
     """
     parents = paths.str.replace(r"[^/]*$", "").unique()
@@ -83,7 +95,7 @@ def find_missing(paths: pl.Series) -> list[str]:
     )
     suspects = paths.filter(~paths.is_in(present.implode()))
     # a file system may hold the same name in other case or Unicode form
-    return [path for path in suspects if not Path(path).exists()]
+    return [path for path in suspects if not Path(parse_place(path).path).exists()]
 
 
 def _names_in(folder: str) -> str:

@@ -1,4 +1,4 @@
-"""Class folders: a picture's class is the name of the folder it lies in."""
+"""Class folders: the class of a picture or clip is the name of the folder it lies in."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
+from finelens.data.clip_places import CLIP_EXTENSIONS, is_clip
 from finelens.data.manifest import SPLIT_NAMES, Manifest, build_manifest
-from finelens.data.sources.files import PICTURE_EXTENSIONS, list_folders, list_pictures
+from finelens.data.sources.files import PICTURE_EXTENSIONS, is_picture, list_files, list_folders
 from finelens.errors import DataError
 from finelens.progress import Progress
 
@@ -21,10 +22,11 @@ def read_folder(
     label_separator: str = "auto",
     progress: Progress | None = None,
 ) -> Manifest:
-    """Return the pictures below ``CLASS/`` or ``SPLIT/CLASS/`` folders, sorted by id.
+    """Return the pictures or videos below ``CLASS/`` or ``SPLIT/CLASS/`` folders, sorted by id.
 
     Split folders are called train, val, valid, validation or test in any case. Folders inside a
-    class folder belong to that class. A picture outside every class folder, such as those lying
+    class folder belong to that class; pictures in them are pictures, not the frames of a clip
+    (see ``read_frame_folders``). A picture outside every class folder, such as those lying
     directly in ``test``, is listed without labels. A class folder with no picture is a class too.
 
     Args:
@@ -35,14 +37,34 @@ def read_folder(
         progress: Has no meaning here: folders are listed at once.
 
     Raises:
-        DataError: If there is no picture, no class folder, only one, or a mixture of split
-            folders and class folders.
+        DataError: If there is no picture or clip, or both, no class folder, only one, or a
+            mixture of split folders and class folders.
     """
     del label_separator, progress
-    names = list_pictures(path)
+    names = list_files(path, lambda name: is_picture(name) or is_clip(name))
     if not names:
-        known = " ".join(PICTURE_EXTENSIONS)
-        raise DataError(f'folder "{path}" holds no picture; pictures end in {known}')
+        raise DataError(
+            f'folder "{path}" holds no picture and no clip; pictures end in '
+            f"{' '.join(PICTURE_EXTENSIONS)}, clips in {' '.join(CLIP_EXTENSIONS)}"
+        )
+    return label_by_folders(path, names, task=task, classes=classes)
+
+
+def label_by_folders(
+    path: Path, names: Sequence[str], *, task: str, classes: Sequence[str] | None, mark: str = ""
+) -> Manifest:
+    """Return the manifest of what lies in class folders, in the order of its names.
+
+    Args:
+        path: The folder that holds class folders or split folders.
+        names: Ids: posix paths relative to it.
+        task: See ``build_manifest``.
+        classes: See ``build_manifest``; None takes all class folders, sorted.
+        mark: What a path has at its end and an id has not: ``/`` for folders of frames.
+
+    Raises:
+        DataError: As ``read_folder``.
+    """
     parts = pl.DataFrame({"id": names}).with_columns(part=pl.col("id").str.split("/"))
     has_splits = _has_split_folders(path, parts)
     table = _label(parts, depth=1 if has_splits else 0)
@@ -50,7 +72,7 @@ def read_folder(
         classes = _class_folders(path, has_splits=has_splits)
         _check_class_folders(path, table, classes)
     root = path.absolute().as_posix().rstrip("/")
-    table = table.with_columns(path=pl.lit(f"{root}/") + pl.col("id"))
+    table = table.with_columns(path=pl.lit(f"{root}/") + pl.col("id") + pl.lit(mark))
     return build_manifest(table, task=task, classes=classes)
 
 

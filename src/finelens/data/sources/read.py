@@ -7,15 +7,22 @@ from pathlib import Path
 
 from finelens.data.manifest import Manifest
 from finelens.data.sources.a2d import find_a2d, read_a2d
+from finelens.data.sources.array_files import ARRAY_EXTENSIONS
+from finelens.data.sources.arrays import holds_arrays, read_arrays
 from finelens.data.sources.folder import read_folder
-from finelens.data.sources.table import read_table
+from finelens.data.sources.frame_folders import (
+    ANNOTATIONS,
+    is_annotations,
+    read_frame_folders,
+)
+from finelens.data.sources.table import TABLES_OF_FOLDERS, find_table, read_table
+from finelens.data.sources.ucf11 import find_ucf11, read_ucf11
 from finelens.data.sources.voc import find_voc, read_voc
 from finelens.errors import DataError, did_you_mean
 from finelens.progress import Progress
 
 TABLE_EXTENSIONS = (".csv", ".tsv", ".parquet")
-TABLES_OF_FOLDERS = ("manifest.csv", "manifest.parquet")
-"""A folder that holds one of these is read by it."""
+"""Tables, in lower case."""
 
 
 def read_source(
@@ -27,14 +34,18 @@ def read_source(
     label_separator: str = "auto",
     progress: Progress | None = None,
 ) -> Manifest:
-    """Return the manifest of the pictures at a path; its splits are those given there.
+    """Return the manifest of the pictures or clips at a path; its splits are those given there.
 
     Args:
-        path: A folder or a table; ``~`` is the home folder.
-        source: A key of ``SOURCES``, or ``auto``: a .csv, .tsv or .parquet file is a table,
-            a folder with ``ImageSets/Main`` or VOCdevkit is voc, one with ``list/train.txt`` or
-            ``videoset.csv`` beside ``pngs320H`` or ``Annotations/mat`` is a2d, a folder with
-            manifest.csv or manifest.parquet is that table, any other folder holds class folders.
+        path: A folder, a table, an array file or a list of folders of frames; ``~`` is the home
+            folder.
+        source: A key of ``SOURCES``, or ``auto``. A .csv, .tsv or .parquet file is a table, an
+            .npy or .npz file is arrays, a .txt file of lines ``PATH FIRST LAST LABEL`` is frames.
+            The first of these that a folder has says what it is: ``ImageSets/Main`` or VOCdevkit
+            is voc, ``list/train.txt`` or ``videoset.csv`` beside ``pngs320H`` or
+            ``Annotations/mat`` a2d, manifest.csv or manifest.parquet table, clips in
+            ``CLASS/v_NAME_01/`` ucf11, annotations.txt with such lines frames, index.csv with
+            columns path and label table, .npy or .npz files arrays; any other holds class folders.
         task: ``auto``, ``multi-class`` or ``multi-label``; see ``build_manifest``.
         classes: All classes in order; None takes those found. Give a model's own classes when
             it is evaluated, so that a picture of another class is refused.
@@ -53,7 +64,7 @@ def read_source(
         raise DataError(f'data.source: "{source}" is unknown{did_you_mean(source, SOURCES)}')
     if source == "table":
         path = _table_at(path)
-    elif not path.is_dir():
+    elif source not in _OF_FILES and not path.is_dir():
         raise DataError(f'data "{path}" is a file; data.source {source} needs a folder')
     return SOURCES[source](
         path, task=task, classes=classes, label_separator=label_separator, progress=progress
@@ -62,26 +73,51 @@ def read_source(
 
 def _guess(path: Path) -> str:
     if path.is_file():
-        if path.suffix.lower() not in TABLE_EXTENSIONS:
-            raise DataError(
-                f'data "{path}" is neither a folder nor a table ({", ".join(TABLE_EXTENSIONS)})'
-            )
-        return "table"
+        return _guess_file(path)
     if find_voc(path) is not None:
         return "voc"
     if find_a2d(path) is not None:
         return "a2d"
-    return "table" if any((path / name).is_file() for name in TABLES_OF_FOLDERS) else "folder"
+    if any((path / name).is_file() for name in TABLES_OF_FOLDERS):
+        return "table"
+    if find_ucf11(path) is not None:
+        return "ucf11"
+    if is_annotations(path / ANNOTATIONS):
+        return "frames"
+    if find_table(path) is not None:
+        return "table"
+    return "arrays" if holds_arrays(path) else "folder"
+
+
+def _guess_file(path: Path) -> str:
+    kind = path.suffix.lower()
+    if kind in TABLE_EXTENSIONS:
+        return "table"
+    if kind in ARRAY_EXTENSIONS:
+        return "arrays"
+    if kind == ".txt" and is_annotations(path):
+        return "frames"
+    known = ", ".join(TABLE_EXTENSIONS + ARRAY_EXTENSIONS)
+    raise DataError(f'data "{path}" is neither a folder nor a table or arrays ({known})')
 
 
 def _table_at(path: Path) -> Path:
     if path.is_file():
         return path
-    for name in TABLES_OF_FOLDERS:
-        if (path / name).is_file():
-            return path / name
-    names = " or ".join(TABLES_OF_FOLDERS)
-    raise DataError(f'folder "{path}" holds no {names}; give the table itself')
+    table = find_table(path)
+    if table is None:
+        names = " or ".join(TABLES_OF_FOLDERS)
+        raise DataError(f'folder "{path}" holds no {names}; give the table itself')
+    return table
 
 
-SOURCES = {"a2d": read_a2d, "folder": read_folder, "table": read_table, "voc": read_voc}
+SOURCES = {
+    "a2d": read_a2d,
+    "arrays": read_arrays,
+    "folder": read_folder,
+    "frames": read_frame_folders,
+    "table": read_table,
+    "ucf11": read_ucf11,
+    "voc": read_voc,
+}
+_OF_FILES = ("arrays", "frames")

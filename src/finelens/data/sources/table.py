@@ -1,4 +1,4 @@
-"""Tables: a CSV, TSV or Parquet file with a row for every picture."""
+"""Tables: a CSV, TSV or Parquet file with a row for every picture or clip."""
 
 from __future__ import annotations
 
@@ -7,16 +7,28 @@ from pathlib import Path
 
 import polars as pl
 
+from finelens.data.clip_places import CLIP_EXTENSIONS
 from finelens.data.manifest import SPLIT_NAMES, Manifest, build_manifest
-from finelens.data.sources.files import check_files_exist
+from finelens.data.sources.cells import (
+    number_cells,
+    read_columns,
+    read_header,
+    split_cells,
+    text_cells,
+)
+from finelens.data.sources.files import PICTURE_EXTENSIONS, check_files_exist
+from finelens.data.sources.spans import check_spans, group_spans, name_spans
 from finelens.errors import DataError, did_you_mean
 from finelens.progress import Progress
 
-LABEL_SEPARATORS = ("|", ";", ",")
-"""The marks between labels that are looked for, in this order."""
+TABLES_OF_FOLDERS = ("manifest.csv", "manifest.parquet")
+"""A folder that holds one of these is read by it."""
+
+INDEX = "index.csv"
+"""So is one that holds this, with columns of paths and of labels."""
 
 _LABEL_COLUMNS = ("labels", "label")
-_OTHER_COLUMNS = ("path", "split", "group", "start_s", "end_s")
+_OTHER_COLUMNS = ("path", "split", "group", "start_s", "end_s", "start", "end")
 _YES_NO = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 
 
@@ -28,13 +40,16 @@ def read_table(
     label_separator: str = "auto",
     progress: Progress | None = None,
 ) -> Manifest:
-    """Return the pictures of a table, in its order.
+    """Return the pictures or clips of a table, in its order.
 
     Columns: ``path`` (absolute, or relative to the table's folder); ``labels`` or ``label``, or
-    else one column of 0 and 1 a class; optional ``split``, ``group``, ``start_s`` and ``end_s``.
+    else one column of 0 and 1 a class; optional ``split``, ``group``, ``start_s`` and ``end_s``
+    (or ``start`` and ``end``), in seconds. A path is a picture, a video, a folder of frames (or
+    ``FOLDER#1-17``, some of them) or ``FILE.npy#17``, an element of an array.
     Beside ``labels``, further columns are left alone. An empty cell of ``labels`` says that no
     class is true; an empty 0/1 cell says that this class is unknown. A table without columns of
-    labels has unlabelled pictures. A row with a span of time has ``#start-end`` in its id.
+    labels has unlabelled pictures. A row with a span of time has ``#start-end`` in its id; rows
+    without a group that are cut from one video or folder have it as their group.
 
     Args:
         path: The file, ending in .csv, .tsv or .parquet.
@@ -49,7 +64,7 @@ def read_table(
             ``build_manifest`` refuses.
     """
     del progress
-    raw = _read_columns(path)
+    raw = read_columns(path)
     if "path" not in raw.columns:
         raise DataError(
             f'table "{path}" has no column "path"; it has {", ".join(raw.columns[:12])}'
@@ -57,31 +72,31 @@ def read_table(
         )
     if raw.is_empty():
         raise DataError(f'table "{path}" holds no row')
-    rows = raw.select(*_locate(raw, path.absolute().parent))
     _check_paths(raw, path)
+    rows = raw.select(*_locate(raw, path.absolute().parent))
     check_files_exist(rows["path"], where=f'table "{path}"')
-    table = rows.with_columns(
+    table = _mark_folders(rows).with_columns(
         **_labels(raw, path, classes, label_separator),
-        split=_texts(raw, "split").str.to_lowercase().replace(SPLIT_NAMES),
-        group=_texts(raw, "group"),
-        start_s=_seconds(raw, "start_s", path),
-        end_s=_seconds(raw, "end_s", path),
+        split=text_cells(raw, "split").str.to_lowercase().replace(SPLIT_NAMES),
+        group=text_cells(raw, "group"),
+        start_s=_seconds(raw, "start", path),
+        end_s=_seconds(raw, "end", path),
     )
-    return build_manifest(_name_spans(table), task=task, classes=classes)
+    check_spans(table, where=f'table "{path}"')
+    return build_manifest(name_spans(group_spans(table)), task=task, classes=classes)
 
 
-def _read_columns(path: Path) -> pl.DataFrame:
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pl.read_parquet(path)
-        separator = "\t" if path.suffix.lower() == ".tsv" else ","
-        # as text: "007" is a name, not a number
-        return pl.read_csv(path, separator=separator, infer_schema=False)
-    except pl.exceptions.NoDataError:
-        raise DataError(f'table "{path}" is empty') from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise DataError(f'table "{path}" cannot be read: {reason}') from error
+def find_table(folder: Path) -> Path | None:
+    """Return the table that speaks for a folder, or None.
+
+    It is one of ``TABLES_OF_FOLDERS``, or ``INDEX`` where its columns say that it is meant.
+    """
+    for name in TABLES_OF_FOLDERS:
+        if (folder / name).is_file():
+            return folder / name
+    index = folder / INDEX
+    names = read_header(index) if index.is_file() else []
+    return index if "path" in names and set(names).intersection(_LABEL_COLUMNS) else None
 
 
 def _locate(raw: pl.DataFrame, root: Path) -> list[pl.Expr]:
@@ -90,8 +105,18 @@ def _locate(raw: pl.DataFrame, root: Path) -> list[pl.Expr]:
     clean = written.str.replace_all(r"/(\./|/)+", "/").str.replace(r"^(\./)+", "")
     if raw["path"].dtype != pl.String:
         clean = written
+    clean = clean.str.replace(r"(.)/+$", "$1")
     absolute = pl.when(clean.str.starts_with("/")).then(clean).otherwise(pl.lit(prefix) + clean)
     return [clean.str.strip_prefix(prefix).alias("id"), absolute.alias("path")]
+
+
+def _mark_folders(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with ``/`` at the end of the paths that are folders of frames."""
+    known = "|".join(name.removeprefix(".") for name in PICTURE_EXTENSIONS + CLIP_EXTENSIONS)
+    suspects = rows.filter(~pl.col("path").str.contains(rf"(?i)\.({known})$"))["path"].unique()
+    folders = [path for path in suspects if Path(path).is_dir()]
+    is_folder = pl.col("path").is_in(pl.Series(folders, dtype=pl.String).implode())
+    return rows.with_columns(path=pl.when(is_folder).then(pl.col("path") + "/").otherwise("path"))
 
 
 def _check_paths(raw: pl.DataFrame, path: Path) -> None:
@@ -107,28 +132,11 @@ def _labels(
 ) -> dict[str, pl.Series | pl.Expr]:
     for name in _LABEL_COLUMNS:
         if name in raw.columns:
-            return {"labels": _split_cells(raw[name], separator)}
+            return {"labels": split_cells(raw[name], separator)}
     columns = [name for name in raw.columns if name not in _OTHER_COLUMNS]
     if not columns:
         return {"labels": pl.lit(None, dtype=pl.List(pl.String))}
     return _from_columns(raw, path, classes, columns)
-
-
-def _split_cells(cells: pl.Series, separator: str) -> pl.Series:
-    if cells.dtype.is_nested():
-        lists = cells.cast(pl.List(pl.String))
-    else:
-        texts = cells.cast(pl.String).fill_null("")
-        if separator == "auto":
-            found = (
-                mark for mark in LABEL_SEPARATORS if texts.str.contains(mark, literal=True).any()
-            )
-            separator = next(found, "")
-        lists = texts.str.split(separator) if separator else texts.reshape((-1, 1)).arr.to_list()
-    tidy = pl.element().str.strip_chars()
-    return lists.list.eval(
-        tidy.filter(tidy.is_not_null() & (tidy != "")).unique(maintain_order=True)
-    )
 
 
 def _from_columns(
@@ -169,27 +177,6 @@ def _yes_no(column: pl.Series, path: Path) -> pl.Series:
     return answers
 
 
-def _texts(raw: pl.DataFrame, name: str) -> pl.Series:
-    if name not in raw.columns:
-        return pl.Series(name, [None], dtype=pl.String).new_from_index(0, raw.height)
-    texts = raw[name].cast(pl.String).str.strip_chars()
-    return texts.to_frame().select(pl.when(pl.col(name) != "").then(pl.col(name))).to_series()
-
-
 def _seconds(raw: pl.DataFrame, name: str, path: Path) -> pl.Series:
-    texts = _texts(raw, name)
-    seconds = texts.cast(pl.Float64, strict=False)
-    wrong = (seconds.is_null() & texts.is_not_null()).arg_true()
-    if len(wrong):
-        raise DataError(
-            f'table "{path}": {name} of row {wrong[0] + 1} is "{texts[int(wrong[0])]}"; '
-            "give seconds as a number"
-        )
-    return seconds
-
-
-def _name_spans(table: pl.DataFrame) -> pl.DataFrame:
-    start, end = (pl.col(name).cast(pl.String).fill_null("") for name in ("start_s", "end_s"))
-    has_span = pl.col("start_s").is_not_null() | pl.col("end_s").is_not_null()
-    named = pl.concat_str("id", pl.lit("#"), start, pl.lit("-"), end)
-    return table.with_columns(id=pl.when(has_span).then(named).otherwise("id"))
+    column = f"{name}_s" if f"{name}_s" in raw.columns else name
+    return number_cells(raw, column, path, mend="give seconds as a number")
