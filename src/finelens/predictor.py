@@ -11,15 +11,18 @@ import polars as pl
 import torch
 
 from finelens.data.augment.augmentation import Augmentation
+from finelens.data.clip_places import is_clip
 from finelens.data.dataset import PictureDataset
+from finelens.data.example import Span
 from finelens.data.loader import Loader, resolve_workers
 from finelens.data.manifest import Manifest
-from finelens.data.sources.files import check_unicode, list_pictures
+from finelens.data.sources.files import check_unicode, is_picture, list_files, list_pictures
 from finelens.errors import DataError
 from finelens.evaluation.inference import score
 from finelens.evaluation.predictions import predictions_table
 from finelens.evaluation.scores import Scores
 from finelens.models.folder import SavedModel, load_model
+from finelens.models.memory_format import to_channels_last
 from finelens.progress import Progress, Silent
 
 
@@ -48,7 +51,7 @@ class Predictor:
         """
         chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         saved = load_model(Path(folder))
-        saved.classifier.to(device=chosen).to(memory_format=torch.channels_last).eval()
+        to_channels_last(saved.classifier.to(device=chosen)).eval()
         return cls(saved, chosen)
 
     def predict(
@@ -75,7 +78,9 @@ class Predictor:
         Raises:
             DataError: If there is no picture to predict.
         """
-        files = find_pictures([paths] if isinstance(paths, str | Path) else paths)
+        given = [paths] if isinstance(paths, str | Path) else paths
+        is_clips = self.saved.preprocessing.frames is not None
+        files = find_clips(given) if is_clips else find_pictures(given)
         num_classes = self.saved.task.num_classes
         scores = self._score(
             files,
@@ -94,6 +99,7 @@ class Predictor:
             manifest.ids,
             manifest.paths,
             manifest.targets(),
+            spans=manifest.spans,
             batch_size=32,
             num_workers=None,
             title="scoring",
@@ -106,6 +112,7 @@ class Predictor:
         paths: list[str],
         targets_NK: np.ndarray,
         *,
+        spans: Sequence[Span] | None = None,
         batch_size: int,
         num_workers: int | None,
         title: str,
@@ -115,7 +122,7 @@ class Predictor:
         view = Augmentation("none", preprocessing)
         workers = resolve_workers("auto" if num_workers is None else num_workers, len(paths))
         loader = Loader(
-            PictureDataset(paths, targets_NK, view, on_error="row"),
+            PictureDataset(paths, targets_NK, view, spans=spans, on_error="row"),
             batch_size=batch_size,
             shuffle=False,
             seed=0,
@@ -133,6 +140,34 @@ class Predictor:
                 task=self.saved.task,
                 progress=lambda num_pictures: advance(num_pictures, ""),
             )
+
+
+def find_clips(paths: Iterable[str | Path]) -> list[str]:
+    """Return the clips that paths stand for, as places.
+
+    A folder stands for the videos in it and below, sorted; one that holds pictures and no video
+    is a clip of these frames. Elements of arrays are given as ``FILE.npy#17``.
+
+    Raises:
+        DataError: If nothing is left, a folder holds neither, or a name is no Unicode.
+    """
+    places: list[str] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            places.append(str(path))
+            continue
+        found = list_files(path, lambda name: is_clip(name) or is_picture(name))
+        clips = [name for name in found if is_clip(name)]
+        if clips:
+            places.extend(str(path / name) for name in clips)
+        elif found:
+            places.append(f"{path}/")
+        else:
+            raise DataError(f"folder {path} holds neither videos nor frames")
+    if not places:
+        raise DataError("there is nothing to predict: give a clip or a folder of clips")
+    check_unicode(places)
+    return places
 
 
 def find_pictures(paths: Iterable[str | Path]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from finelens.data.audit import Audit, audit
+from finelens.data.clip_facts import find_unreadable_clips
 from finelens.data.sources.read import read_source
 from finelens.data.verify import find_unreadable
 from finelens.progress import Progress, Silent
@@ -26,7 +27,8 @@ def check(
     """
     progress = progress or Silent()
     manifest = read_source(data, source=source, task=task, progress=progress)
-    with progress.stage("reading pictures", manifest.num_examples) as advance:
-        problems = find_unreadable(manifest.paths, progress=lambda num: advance(num, ""))
+    with progress.stage(f"reading {manifest.media}", manifest.num_examples) as advance:
+        find = find_unreadable_clips if manifest.media == "clips" else find_unreadable
+        problems = find(manifest.paths, progress=lambda num: advance(num, ""))
     with progress.stage("looking for duplicates", manifest.num_examples) as advance:
         return audit(manifest, problems, progress=lambda num: advance(num, ""))

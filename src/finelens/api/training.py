@@ -15,7 +15,9 @@ from finelens.api.environment import describe_environment
 from finelens.config.load import dump_recipe, load_recipe, parse_recipe, read_yaml
 from finelens.config.schema import Recipe
 from finelens.config.settings import apply_setting
+from finelens.data.clip_facts import find_unreadable_clips
 from finelens.data.demo.writing import write_demo
+from finelens.data.groups import missing_group_note
 from finelens.data.manifest import Manifest, read_manifest
 from finelens.data.sources.read import read_source
 from finelens.data.splits import check_trainable, complete_splits, empty_classes
@@ -180,11 +182,6 @@ def _read_manifest(recipe: Recipe, progress: Progress) -> tuple[Manifest, dict[s
     data = recipe.data
     if data.path is None:
         raise ConfigError("there is no data: give --data DATA, or data.path in the recipe")
-    if recipe.input.frames is not None:
-        raise ConfigError(
-            f"input.frames: {recipe.input.frames} is for clips, and {data.path} holds pictures; "
-            "choose a recipe for pictures, such as finetune"
-        )
     manifest = read_source(
         data.path,
         source=data.source,
@@ -193,6 +190,10 @@ def _read_manifest(recipe: Recipe, progress: Progress) -> tuple[Manifest, dict[s
         label_separator=data.label_separator,
         progress=progress,
     )
+    _check_medium(recipe, manifest)
+    note = missing_group_note(manifest)
+    if note:
+        progress.say(f"note: {note}")
     try:
         recipe.check_task(manifest.task.kind)
     except ValueError as error:
@@ -215,11 +216,26 @@ def _read_manifest(recipe: Recipe, progress: Progress) -> tuple[Manifest, dict[s
     return manifest, bad_files
 
 
+def _check_medium(recipe: Recipe, manifest: Manifest) -> None:
+    frames, is_clips = recipe.input.frames, manifest.media == "clips"
+    if is_clips and frames is None:
+        raise ConfigError(
+            f"{recipe.data.path} holds clips, and this recipe is for pictures; choose one for "
+            "clips, such as finetune-clips, or set input.frames"
+        )
+    if frames is not None and not is_clips:
+        raise ConfigError(
+            f"input.frames: {frames} is for clips, and {recipe.data.path} holds pictures; "
+            "choose a recipe for pictures, such as finetune"
+        )
+
+
 def _without_bad_files(
     manifest: Manifest, policy: str, progress: Progress
 ) -> tuple[Manifest, dict[str, str]]:
-    with progress.stage("reading pictures", manifest.num_examples) as advance:
-        bad_files = find_unreadable(manifest.paths, progress=lambda num: advance(num, ""))
+    with progress.stage(f"reading {manifest.media}", manifest.num_examples) as advance:
+        find = find_unreadable_clips if manifest.media == "clips" else find_unreadable
+        bad_files = find(manifest.paths, progress=lambda num: advance(num, ""))
     if not bad_files:
         return manifest, {}
     if policy == "error":

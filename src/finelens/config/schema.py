@@ -42,6 +42,11 @@ class DataConfig(Section):
     bad_files: Literal["error", "skip"] = Field(
         default="error", description="what an unreadable picture does: end the job, or be left out"
     )
+    cache: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="keep decoded frames on disk for the next epochs; auto: of clips alone",
+    )
+    cache_gb: Positive = Field(default=20.0, description="bound of that cache, gigabytes")
     empty_classes: Literal["error", "keep"] = Field(
         default="error",
         description="what a class without training pictures does: end the job, "
@@ -85,6 +90,11 @@ class InputConfig(Section):
     )
     frames: int | None = Field(
         default=None, ge=1, description="pictures a clip; null: single pictures"
+    )
+    stride: int | None = Field(
+        default=None,
+        ge=1,
+        description="every so many frames of a clip from its start; null: evenly spread over it",
     )
 
 

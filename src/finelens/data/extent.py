@@ -6,20 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from finelens.data.images import read_image
+from finelens.data.example import read_example
 
 _MOST_READ = 256
 
 
-def median_shorter_side(paths: Sequence[str]) -> int:
-    """Return the median of the shorter sides, pixels, of at most 256 pictures spread evenly.
+def median_shorter_side(paths: Sequence[str], *, frames: int | None = None) -> int:
+    """Return the median of the shorter sides, pixels, of at most 256 examples spread evenly.
 
     Args:
-        paths: At least one readable picture.
+        paths: At least one readable picture or clip.
+        frames: None: they are pictures; else clips, of which one frame is looked at.
     """
     stride = -(-len(paths) // _MOST_READ)
     shorter_sides = []
     for path in paths[::stride]:
-        height, width, _ = read_image(path).shape
+        _, height, width, _ = read_example(path, frames=1 if frames else None).shape
         shorter_sides.append(min(height, width))
     return int(np.median(shorter_sides))

@@ -83,6 +83,11 @@ class Manifest:
         return {split: counts[split] for split in SPLITS if split in counts}
 
     @property
+    def spans(self) -> list[tuple[float | None, float | None]]:
+        """Return each row's start and end in its video, seconds; None: the video's own."""
+        return list(self.table.select("start_s", "end_s").iter_rows())
+
+    @property
     def media(self) -> Medium:
         """Return what the rows are, pictures or clips, as ``find_medium`` does."""
         return find_medium(self.table)

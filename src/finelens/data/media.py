@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import polars as pl
@@ -17,6 +18,11 @@ _GIF = r"(?i)\.gif$"
 _VIDEO = rf"(?i)\.({_VIDEOS}|gif)$"
 # a folder of frames, some of its frames, an element of an array, a video
 _CLIP = rf"(?i)(/|#\d+-\d+|\.np[yz]#(.+/)?\d+|\.({_VIDEOS}))$"
+
+
+def is_clip_place(path: str) -> bool:
+    """Return whether a manifest's path is surely a clip's place; a GIF may be a picture."""
+    return re.search(_CLIP, path) is not None
 
 
 def is_video(column: str) -> pl.Expr:

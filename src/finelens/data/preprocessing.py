@@ -31,6 +31,7 @@ class Preprocessing:
         crop_fraction: Of ``shorter``: the central square's side over the shorter side, in (0, 1].
         interpolation: ``bilinear``, ``bicubic`` or ``nearest``, of every resize.
         frames: T, pictures a clip; None for single pictures.
+        stride: Every so many frames of a clip from its start; None: evenly spread over it.
 
     Raises:
         ConfigError: If a value is out of its range.
@@ -43,6 +44,7 @@ class Preprocessing:
     crop_fraction: float = 0.875
     interpolation: str = "bilinear"
     frames: int | None = None
+    stride: int | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (("resize", RESIZES), ("interpolation", INTERPOLATIONS)):
@@ -51,6 +53,8 @@ class Preprocessing:
                 raise ConfigError(f'{name}: "{value}" is unknown{did_you_mean(value, choices)}')
         if self.size < 1 or (self.frames is not None and self.frames < 1):
             raise ConfigError(f"size: {self.size} and frames: {self.frames} must be 1 or more")
+        if self.stride is not None and (self.stride < 1 or self.frames is None):
+            raise ConfigError(f"stride: {self.stride} must be 1 or more, and needs frames")
         if not 0 < self.crop_fraction <= 1:
             raise ConfigError(f"crop_fraction: {self.crop_fraction} must be in (0, 1]")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:

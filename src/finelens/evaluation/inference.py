@@ -12,6 +12,7 @@ from torch import nn
 
 from finelens.errors import ModelError
 from finelens.evaluation.scores import Scores
+from finelens.models.memory_format import channels_last as to_channels_last
 from finelens.task import Task
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ def _logits(
     channels_last: bool,
 ) -> np.ndarray:
     x_BCHW = preprocessing.normalise(batch.images_BCHW.to(device, non_blocking=True))
-    if channels_last and x_BCHW.ndim == 4:
-        x_BCHW = x_BCHW.contiguous(memory_format=torch.channels_last)
+    if channels_last:
+        x_BCHW = to_channels_last(x_BCHW)
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         logits_BK = classifier(x_BCHW)
     return logits_BK.float().cpu().numpy()

@@ -12,7 +12,9 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+from finelens.data.example import read_example
 from finelens.data.images import read_image
+from finelens.data.media import is_clip_place
 from finelens.errors import DataError
 
 THUMBNAIL_SIZE_PX = 112
@@ -113,10 +115,22 @@ def by_rank(lists: Iterable[Sequence[Shown]]) -> list[Shown]:
     return [one[rank] for rank in range(longest) for one in held if rank < len(one)]
 
 
+def _four_frames(place: str) -> Image.Image:
+    frames = [Image.fromarray(frame_HWC) for frame_HWC in read_example(place, frames=4)]
+    width, height = frames[0].size
+    sheet = Image.new("RGB", (2 * width, 2 * height))
+    for number, frame in enumerate(frames):
+        sheet.paste(frame, (number % 2 * width, number // 2 * height))
+    return sheet
+
+
 def thumbnail(path: str) -> str | None:
-    """Return the square middle of a picture as a JPEG data URI, or None if it is unreadable."""
+    """Return the square middle of a picture as a JPEG data URI, or None if it is unreadable.
+
+    Of a clip: four of its frames, in reading order.
+    """
     try:
-        image = Image.fromarray(read_image(path))
+        image = _four_frames(path) if is_clip_place(path) else Image.fromarray(read_image(path))
     except DataError:
         return None
     size = (THUMBNAIL_SIZE_PX, THUMBNAIL_SIZE_PX)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from finelens.data.loader import Loader
 from finelens.data.preprocessing import Preprocessing
 from finelens.models.classifier import Classifier
+from finelens.models.memory_format import channels_last as to_channels_last
 from finelens.progress import Advance
 from finelens.runs.directory import write_text_atomic
 
@@ -46,18 +47,18 @@ def extract_features(
         channels_last: The memory format of the pictures.
         advance: Called with the pictures done.
     """
-    shape = (num_examples, classifier.backbone.num_features)
+    shape = (num_examples, classifier.num_features)
     count_path = path.with_suffix(".count")
     num_done = int(count_path.read_text()) if count_path.is_file() and path.is_file() else 0
     features_NF = _open(path, shape, is_new=num_done == 0)
     classifier.eval()
     flushed_at = time.monotonic()
-    memory_format = torch.channels_last if channels_last else torch.contiguous_format
     try:
         for batch in loader.epoch(0, skip=num_done):
             with torch.inference_mode():
                 images_BCHW = preprocessing.normalise(batch.images_BCHW.to(accelerator.device))
-                features_BF = classifier.features(images_BCHW.to(memory_format=memory_format))
+                images_BCHW = to_channels_last(images_BCHW) if channels_last else images_BCHW
+                features_BF = classifier.features(images_BCHW)
             features_NF[batch.indices_B.numpy()] = features_BF.float().cpu().numpy()
             num_done += 1
             if time.monotonic() - flushed_at > _FLUSH_S:

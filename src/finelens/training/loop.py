@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from finelens.data.loader import Batch, Loader
 from finelens.data.preprocessing import Preprocessing
+from finelens.models.memory_format import channels_last
 from finelens.task import Task
 from finelens.training.agreement import batch_agreement
 from finelens.training.losses import Loss
@@ -128,7 +129,7 @@ def _backward(
     images_BCHW = batch.images_BCHW.to(accelerator.device, non_blocking=True)
     images_BCHW = rule.preprocessing.normalise(images_BCHW)
     if rule.channels_last:
-        images_BCHW = images_BCHW.to(memory_format=torch.channels_last)
+        images_BCHW = channels_last(images_BCHW)
     targets_BK = batch.targets_BK.to(accelerator.device, non_blocking=True)
     with accelerator.autocast():
         outputs = model(images_BCHW)

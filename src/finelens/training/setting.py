@@ -12,6 +12,7 @@ from finelens.config.schema import Recipe
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.dataset import PictureDataset
 from finelens.data.extent import median_shorter_side
+from finelens.data.frame_cache import FrameCache, default_folder
 from finelens.data.loader import Loader, resolve_workers
 from finelens.data.manifest import Manifest
 from finelens.data.preprocessing import Preprocessing
@@ -21,6 +22,7 @@ from finelens.evaluation.scores import Scores
 from finelens.models.backbone import Backbone
 from finelens.models.build import build_classifier, build_preprocessing
 from finelens.models.classifier import Classifier
+from finelens.models.memory_format import to_channels_last
 from finelens.progress import Progress
 from finelens.runs.directory import RunDirectory
 from finelens.task import Task
@@ -95,13 +97,28 @@ class Setting:
         on_error = "raise" if part.has_labels else "row"
         view = augmentation or Augmentation("none", self.preprocessing)
         return Loader(
-            PictureDataset(part.paths, part.targets(), view, on_error=on_error),
+            PictureDataset(
+                part.paths,
+                part.targets(),
+                view,
+                spans=part.spans,
+                cache=self.cache,
+                on_error=on_error,
+            ),
             batch_size=train.batch_size,
             shuffle=augmentation is not None,
             seed=self.recipe.seed,
             num_workers=resolve_workers(train.num_workers, part.num_examples),
             shard=self._shard if augmentation is not None else (0, 1),
         )
+
+    @property
+    def cache(self) -> FrameCache | None:
+        """Return what keeps decoded frames, if anything does."""
+        data, is_clips = self.recipe.data, self.preprocessing.frames is not None
+        if data.cache == "off" or (data.cache == "auto" and not is_clips):
+            return None
+        return FrameCache(default_folder(), max_bytes=round(data.cache_gb * 1e9))
 
     @property
     def _shard(self) -> tuple[int, int]:
@@ -146,16 +163,19 @@ def build_setting(
         recipe.model,
         manifest.task.num_classes,
         size=size if isinstance(size, int) else None,
+        frames=recipe.input.frames,
         auxiliary=recipe.loss.auxiliary_weight > 0,
         say=progress.say,
     )
     if size == "auto":
         paths = manifest.of_split("train").paths
-        size = fitting_size(classifier.backbone, median_shorter_side(paths))
+        side = median_shorter_side(paths, frames=recipe.input.frames)
+        size = fitting_size(classifier.backbone, side)
     # what auto came to is written down with the run
     recipe = recipe.model_copy(update={"input": recipe.input.model_copy(update={"size": size})})
-    memory_format = torch.channels_last if recipe.train.channels_last else torch.contiguous_format
-    classifier.to(device=accelerator.device).to(memory_format=memory_format)
+    classifier.to(device=accelerator.device)
+    if recipe.train.channels_last:
+        to_channels_last(classifier)
     return Setting(
         run=run,
         recipe=recipe,

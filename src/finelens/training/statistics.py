@@ -13,6 +13,7 @@ from finelens.data.loader import Loader
 from finelens.data.preprocessing import Preprocessing
 from finelens.models.classifier import Classifier
 from finelens.models.freeze import set_training
+from finelens.models.memory_format import channels_last as to_channels_last
 from finelens.progress import Advance
 
 
@@ -48,12 +49,11 @@ def renew_statistics(
     judged = (*classifier.backbone.modules(), *classifier.head.modules())
     norms = [module for module in judged if _is_learning(module)]
     classifier.eval()
-    memory_format = torch.channels_last if channels_last else torch.contiguous_format
     with _measuring(norms):
         for batch in loader.epoch(epoch) if norms else ():
             images_BCHW = preprocessing.normalise(batch.images_BCHW.to(device))
             with torch.no_grad():
-                classifier(images_BCHW.to(memory_format=memory_format))
+                classifier(to_channels_last(images_BCHW) if channels_last else images_BCHW)
             advance(len(batch.indices_B), "")
 
 

@@ -41,9 +41,21 @@ class Augmentation:
         """Return (C, S, S), the shape of every view."""
         return (3, self.preprocessing.size, self.preprocessing.size)
 
+    @property
+    def begins_whole(self) -> bool:
+        """Return whether the steps begin from the whole picture, not from the evaluation view."""
+        return self._frames
+
     def __call__(self, image_HWC: ImageArray, generator: Generator) -> Tensor:
         """Return one view of a picture of any size, uint8 of shape (C, S, S)."""
-        view_CHW = as_tensor(image_HWC) if self._frames else self.preprocessing(image_HWC)
+        return self.draw(self.begin(image_HWC), generator)
+
+    def begin(self, image_HWC: ImageArray) -> Tensor:
+        """Return what the steps begin from, uint8 (C, H, W): nothing in it is drawn."""
+        return as_tensor(image_HWC) if self._frames else self.preprocessing(image_HWC)
+
+    def draw(self, view_CHW: Tensor, generator: Generator) -> Tensor:
+        """Return a view drawn of what ``begin`` gave, uint8 of shape (C, S, S)."""
         for step in self.steps:
             view_CHW = step(view_CHW, generator, self.preprocessing)
         return view_CHW if view_CHW.shape == self.shape else squashed(view_CHW, self.preprocessing)

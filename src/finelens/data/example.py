@@ -1,0 +1,33 @@
+"""The example: what lies at a manifest's path, as the pictures it is made of."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finelens.data.clips import read_clip
+from finelens.data.images import read_image
+from finelens.data.sampling import Sampling
+
+Span = tuple[float | None, float | None]
+"""Start and end of a clip in its video, seconds; None: the video's own."""
+
+
+def read_example(
+    path: str, span: Span = (None, None), *, frames: int | None = None, stride: int | None = None
+) -> NDArray[np.uint8]:
+    """Return the pictures at a path, uint8 of shape (T, H, W, 3); T is 1 for a picture.
+
+    Args:
+        path: A picture, or a clip's place; see ``parse_place``.
+        span: Of a video: the part that is the example.
+        frames: T of a clip; None: it is a picture.
+        stride: Every so many frames of a clip from its start; None: evenly spread over it.
+
+    Raises:
+        DataError: If it cannot be read; the message begins with the path.
+    """
+    if frames is None:
+        return read_image(path)[None]
+    start_s, end_s = span
+    return read_clip(path, Sampling(frames, stride), start_s=start_s, end_s=end_s).frames_THWC
