@@ -26,7 +26,7 @@ def paths(tmp_path):
 
 def test_sample_holds_the_evaluation_view_and_its_target_row(paths):
     sample = PictureDataset(paths, TARGETS, PREPROCESSING)[(0, 5, 2)]
-    assert torch.equal(sample.image_CHW, PREPROCESSING(read_image(paths[2])))
+    assert torch.equal(sample.image, PREPROCESSING(read_image(paths[2])))
     assert sample.target_K.tolist() == [1, 1]
     assert (sample.index, sample.error) == (2, None)
 
@@ -35,17 +35,17 @@ def test_augmented_sample_depends_on_seed_epoch_and_index(paths):
     augmentation = Augmentation("standard", PREPROCESSING)
     sample = PictureDataset(paths, TARGETS, augmentation)[(3, 5, 2)]
     expected = augmentation(read_image(paths[2]), sample_generator(3, 5, 2))
-    assert torch.equal(sample.image_CHW, expected)
+    assert torch.equal(sample.image, expected)
     for seed, epoch in ((4, 5), (3, 6)):
         other = PictureDataset(paths, TARGETS, augmentation)[(seed, epoch, 2)]
-        assert not torch.equal(other.image_CHW, expected)
+        assert not torch.equal(other.image, expected)
 
 
 @pytest.mark.parametrize("on_error", ["raise", "row"])
 def test_unreadable_picture_is_a_row_of_zeros_with_its_reason(paths, on_error):
     sample = PictureDataset(paths, TARGETS, PREPROCESSING, on_error=on_error)[(0, 0, 1)]
-    assert sample.image_CHW.shape == (3, 16, 16)
-    assert not sample.image_CHW.any()
+    assert sample.image.shape == (3, 16, 16)
+    assert not sample.image.any()
     assert sample.target_K[0] == 0
     assert sample.target_K[1].isnan()
     assert sample.error is not None

@@ -42,7 +42,7 @@ class DataConfig(Section):
     bad_files: Literal["error", "skip"] = Field(
         default="error", description="what an unreadable picture does: end the job, or be left out"
     )
-    cache: Literal["auto", "on", "off"] = Field(
+    cache: Literal["auto"] | bool = Field(
         default="auto",
         description="keep decoded frames on disk for the next epochs; auto: of clips alone",
     )

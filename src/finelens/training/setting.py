@@ -116,7 +116,7 @@ class Setting:
     def cache(self) -> FrameCache | None:
         """Return what keeps decoded frames, if anything does."""
         data, is_clips = self.recipe.data, self.preprocessing.frames is not None
-        if data.cache == "off" or (data.cache == "auto" and not is_clips):
+        if not (is_clips if data.cache == "auto" else data.cache):
             return None
         return FrameCache(default_folder(), max_bytes=round(data.cache_gb * 1e9))
 
