@@ -14,7 +14,7 @@ from PIL import Image
 
 from finelens.data.cache_eviction import evict
 from finelens.data.file_content import content_key
-from finelens.data.frame_cache import FrameCache, default_folder
+from finelens.data.frame_cache import FrameCache
 from finelens.data.images import read_image
 from finelens.errors import ConfigError, DataError
 
@@ -232,13 +232,6 @@ def test_several_processes_write_and_evict_the_same_entries(tmp_path):
         process.join()
     assert found == [[40_000 * n for n in range(24)] * 5] * 4
     assert not list((tmp_path / "c").rglob("*.tmp"))
-
-
-def test_the_default_folder_is_the_users_cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_folder() == tmp_path / "finelens" / "frames"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert default_folder() == Path.home() / ".cache" / "finelens" / "frames"
 
 
 def test_a_bound_below_one_byte_is_refused(tmp_path):

@@ -101,12 +101,6 @@ class FrameCache:
             )
 
 
-def default_folder() -> Path:
-    """Return ``$XDG_CACHE_HOME/finelens/frames`` (``~/.cache`` where that is not set)."""
-    given = os.environ.get("XDG_CACHE_HOME")
-    return (Path(given) if given else Path.home() / ".cache") / "finelens" / "frames"
-
-
 def _load(entry: Path) -> NDArray[np.uint8] | None:
     """Return an entry as a map and mark it as used; None if it is missing or damaged."""
     try:

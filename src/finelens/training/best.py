@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from finelens.replacing import replacing
 from finelens.training.resume import unwritable
 
 
@@ -106,14 +107,10 @@ class BestWeights:
 
 
 def _save(path: Path, weights: Mapping[str, Tensor]) -> None:
-    temporary = path.with_suffix(".tmp")
     # safetensors writes neither channels-last strides nor tensors that share memory
     contents = {name: tensor.contiguous().clone() for name, tensor in weights.items()}
     try:
-        save_file(contents, temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        with replacing(path) as temporary:
+            save_file(contents, temporary)
     except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
         raise unwritable(path.parent, error) from error
-    temporary.replace(path)

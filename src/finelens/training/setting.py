@@ -10,9 +10,10 @@ from accelerate import Accelerator
 
 from finelens.config.schema import Recipe
 from finelens.data.augment.augmentation import Augmentation
+from finelens.data.cache_folder import cache_folder
 from finelens.data.dataset import PictureDataset
 from finelens.data.extent import median_shorter_side
-from finelens.data.frame_cache import FrameCache, default_folder
+from finelens.data.frame_cache import FrameCache
 from finelens.data.loader import Loader, resolve_workers
 from finelens.data.manifest import Manifest
 from finelens.data.preprocessing import Preprocessing
@@ -118,7 +119,7 @@ class Setting:
         data, is_clips = self.recipe.data, self.preprocessing.frames is not None
         if not (is_clips if data.cache == "auto" else data.cache):
             return None
-        return FrameCache(default_folder(), max_bytes=round(data.cache_gb * 1e9))
+        return FrameCache(cache_folder() / "frames", max_bytes=round(data.cache_gb * 1e9))
 
     @property
     def _shard(self) -> tuple[int, int]:

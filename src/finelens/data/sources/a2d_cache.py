@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from finelens.data.cache_folder import cache_folder
 from finelens.data.loader import resolve_workers
 from finelens.data.sources.a2d_lists import ANNOTATIONS
 from finelens.data.sources.a2d_masks import read_values
@@ -41,9 +42,9 @@ def label_values(
 ) -> dict[str, list[int]]:
     """Return the distinct pixel labels of each frame's mask, ascending.
 
-    They are kept in ``$XDG_CACHE_HOME/finelens`` (``~/.cache`` where that is not set) with a
-    checksum of the whole. Only masks that are new there, or whose size or time of change is
-    another, are read. A cache that is damaged is written anew; without one, all are read.
+    They are kept in ``cache_folder`` with a checksum of the whole. Only masks that are new there,
+    or whose size or time of change is another, are read. A cache that is damaged is written
+    anew; without one, all are read.
 
     Args:
         root: The folder that holds the annotations.
@@ -78,10 +79,8 @@ def _read(
 
 
 def _cache_file(root: Path) -> Path:
-    given = os.environ.get("XDG_CACHE_HOME")
-    folder = Path(given) if given else Path.home() / ".cache"
     digest = hashlib.sha256(root.absolute().as_posix().encode()).hexdigest()
-    return folder / "finelens" / f"a2d-{digest[:16]}.json"
+    return cache_folder() / f"a2d-{digest[:16]}.json"
 
 
 def _load(file: Path) -> dict[str, _Entry]:
