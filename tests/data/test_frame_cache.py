@@ -1,11 +1,9 @@
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -209,28 +207,32 @@ def test_a_full_disk_is_no_error(tmp_path):
     assert entries(tmp_path / "c") == []
 
 
-def use(folder, paths, results):
-    cache = FrameCache(folder, max_bytes=600_000)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        sums = [int(cache.get(path, "k", Maker(n, 40_000)).sum())
-                for _ in range(5) for n, path in enumerate(paths)]  # fmt: skip
-    results.put(sums)
+_USE = """
+import sys, warnings
+import numpy as np
+from pathlib import Path
+from finelens.data.frame_cache import FrameCache
+
+warnings.simplefilter("error")
+cache = FrameCache(Path(sys.argv[1]), max_bytes=600_000)
+for _ in range(5):
+    for n, path in enumerate(sys.argv[2:]):
+        found = cache.get(path, "k", lambda: np.full((40_000,), n, dtype=np.uint8))
+        assert found.shape == (40_000,) and (found == n).all(), (path, found)
+"""
 
 
 def test_several_processes_write_and_evict_the_same_entries(tmp_path):
     paths = [file_of(tmp_path, f"{n}.mp4", bytes([n])) for n in range(24)]
-    context = multiprocessing.get_context("fork")
-    results = context.Queue()
-    processes = [
-        context.Process(target=use, args=(tmp_path / "c", paths, results)) for _ in range(4)
-    ]
-    for process in processes:
-        process.start()
-    found = [results.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join()
-    assert found == [[40_000 * n for n in range(24)] * 5] * 4
+    command = [sys.executable, "-c", _USE, str(tmp_path / "c"), *paths]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(4)]
+    try:
+        told = [process.communicate(timeout=60)[1].decode() for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0] * 4, "".join(told)
+    assert len(entries(tmp_path / "c")) < 24
     assert not list((tmp_path / "c").rglob("*.tmp"))
 
 

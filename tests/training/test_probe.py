@@ -40,8 +40,9 @@ def logits(probe, features_NF):
 
 
 def sklearn_fit(features_NF, targets_N, regularisation):
+    # in double: from float32 features scikit-learn itself is off by as much as we may be
     model = LogisticRegression(C=regularisation, tol=1e-8, max_iter=5000)
-    return model.fit(StandardScaler().fit_transform(features_NF), targets_N)
+    return model.fit(StandardScaler().fit_transform(features_NF.astype(np.float64)), targets_N)
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.03, 0.003])
@@ -62,7 +63,7 @@ def test_weights_of_one_of_many_agree_with_sklearn(strength):
     targets_NK = one(features_NF)
     probe = fit_probe(features_NF, targets_NK, task=MULTI_CLASS, strengths=(strength,))
     model = sklearn_fit(features_NF, targets_NK.argmax(axis=1), 1 / (strength * 200))
-    standardised_KF = probe.weight_KF * features_NF.std(axis=0)
+    standardised_KF = probe.weight_KF * features_NF.std(axis=0, dtype=np.float64)
     np.testing.assert_allclose(standardised_KF, model.coef_, atol=5e-3)
 
 
