@@ -260,3 +260,49 @@ def test_no_process_of_two_is_left_with_one_picture(paths):
     sizes = [[len(batch) for batch in indices(loader)] for loader in loaders]
     assert sizes == [[2, 4], [2, 3]]
     assert [loaders[1].batch_sizes(number) for number in range(2)] == [(2, 4), (3, 7)]
+
+
+def make_long_loader(paths, *, batches_per_epoch, num_workers=0, shard=(0, 1)):
+    return Loader(
+        make_dataset(paths), batch_size=4, shuffle=True, seed=7, num_workers=num_workers,
+        batches_per_epoch=batches_per_epoch, shard=shard,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("length", [1, 2, 5, 7])
+def test_epochs_of_any_length_are_one_row_of_passes(paths, length):
+    loader = make_long_loader(paths, batches_per_epoch=length)
+    assert len(loader) == length
+    passes = make_loader(paths)
+    expected = flat([list(passes.epoch(turn)) for turn in range(5)])[: 2 * length]
+    assert_same(flat([list(loader.epoch(epoch)) for epoch in range(2)]), expected)
+
+
+def test_a_long_epoch_draws_a_sample_anew_each_time(paths):
+    batches = list(make_long_loader(paths, batches_per_epoch=6).epoch(0))
+    views = {}
+    for batch in batches:
+        for index, image in zip(batch.indices_B.tolist(), batch.images_BCHW, strict=True):
+            views.setdefault(index, []).append(image)
+    assert all(len(drawn) == 2 for drawn in views.values())
+    assert not any(torch.equal(first, second) for first, second in views.values())
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_long_epoch_can_be_entered_anywhere(paths, num_workers):
+    whole = list(make_long_loader(paths, batches_per_epoch=7).epoch(1))
+    loader = make_long_loader(paths, batches_per_epoch=7, num_workers=num_workers)
+    for skip in (0, 3, 6):
+        assert_same(loader.epoch(1, skip=skip), whole[skip:])
+    loader.close()
+
+
+def test_sizes_of_a_long_epoch_are_those_of_its_batches(paths):
+    shards = [make_long_loader(paths[:9], batches_per_epoch=3, shard=(n, 2)) for n in range(2)]
+    for epoch in range(3):
+        parts = [indices(shard.epoch(epoch)) for shard in shards]
+        for n, (one, other) in enumerate(zip(*parts, strict=True)):
+            assert shards[0].batch_sizes(n) == (len(one), len(one + other))
+            assert shards[1].batch_sizes(n) == (len(other), len(one + other))
+        num_samples = {shard.num_samples(epoch) for shard in shards}
+        assert num_samples == {len(flat(flat(parts)))}

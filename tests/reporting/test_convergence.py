@@ -45,6 +45,11 @@ def test_iterations_follow_from_the_manifest_and_the_recipe(make_run):
     assert converge(make_run(), [0.5, 0.8, 0.8], recipe=recipe) == Convergence(2, 0.5, 0.8)
 
 
+def test_iterations_of_epochs_with_a_length_of_their_own_are_counted(make_run):
+    recipe = {"batch_size": 4, "accumulate": 2, "batches_per_epoch": 6}
+    assert converge(make_run(), [0.5, 0.8, 0.8], recipe=recipe) == Convergence(2, 6.0, 0.8)
+
+
 def test_a_recipe_that_says_nothing_has_the_defaults(make_run):
     found = converge(make_run(), [0.5, 0.8])
     assert found is not None

@@ -70,6 +70,16 @@ def test_accumulation_makes_one_update_of_several_batches(make_setting):
     assert state.position.update == 2 * 2  # batches 2 + 1 in each of 2 epochs
 
 
+@pytest.mark.parametrize("length", [2, 5])
+def test_an_epoch_may_be_shorter_or_longer_than_a_pass(make_setting, length):
+    setting = make_setting(f"train.batches_per_epoch={length}")
+    assert setting.manifest.splits["train"] == 3 * 8
+    state = Fit(setting).run()
+    assert state.position.update == 2 * length
+    assert state.pictures == 2 * length * 8
+    assert len(values(setting, "val", "loss")) == 3  # the probe's and two epochs'
+
+
 def test_accumulated_batches_equal_one_large_batch(make_setting, tmp_path):
     common = ("model.backbone=test_vit", "input.size=160", "train.ema_decay=null",
               "phases.0.augment=none", "phases.1.augment=none", "model.head.dropout=0.0",

@@ -63,6 +63,12 @@ class TrainConfig(Section):
 
     batch_size: int = Field(default=32, ge=1, description="pictures a forward pass")
     accumulate: int = Field(default=1, ge=1, description="forward passes a weight update")
+    batches_per_epoch: int | None = Field(
+        default=None,
+        ge=1,
+        description="forward passes an epoch, which begins where the one before ended; null: as "
+        "many as see every training picture once",
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="auto: bf16 where the processor computes in it"
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
+import operator
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -27,10 +29,12 @@ _MOST_WORKERS = 8
 class Loader:
     """Batches of a dataset, epoch by epoch, one epoch at a time.
 
-    The same batches come with any number of workers and whatever the global random state, which
-    is neither read nor changed. Workers start with the first epoch and stay for the next ones.
-    The last batch may be smaller; no sample is dropped. Shuffled batches are for training, where
-    a batch norm needs two: a rest that gives a shard fewer joins the batch before it.
+    An epoch is a pass over the dataset, or a number of batches out of an endless row of passes:
+    it begins where the one before it ended. The same batches come with any number of workers and
+    whatever the global random state, which is neither read nor changed. Workers start with the
+    first epoch and stay for the next ones. A pass's last batch may be smaller; no sample is
+    dropped. Shuffled batches are for training, where a batch norm needs two: a rest that gives a
+    shard fewer joins the batch before it.
 
     Args:
         dataset: Gives the samples; its ``on_error`` is obeyed.
@@ -38,6 +42,7 @@ class Loader:
         shuffle: Whether an epoch has its own order, or all keep the dataset's.
         seed: Of the orders and the augmentation, 0 or more.
         num_workers: Processes that read; 0 reads in this one.
+        batches_per_epoch: Length of an epoch; None: one pass.
         shard: Which training process of how many this is; each takes its part of every batch,
             or the batch's first sample where there is none for it.
     """
@@ -50,10 +55,11 @@ class Loader:
         shuffle: bool,
         seed: int,
         num_workers: int = 0,
+        batches_per_epoch: int | None = None,
         shard: tuple[int, int] = (0, 1),
     ) -> None:
         self.dataset = dataset
-        self._keys = _EpochKeys(len(dataset), batch_size, shuffle, seed, shard)
+        self._keys = _EpochKeys(len(dataset), batch_size, shuffle, seed, shard, batches_per_epoch)
         self._batches = DataLoader(
             dataset,
             batch_sampler=self._keys,  # pyright: ignore[reportArgumentType]  # keys, not ints
@@ -65,12 +71,19 @@ class Loader:
         )
 
     def __len__(self) -> int:
-        """Return the batches of a whole epoch."""
+        """Return the batches of an epoch."""
         return len(self._keys)
 
     def batch_sizes(self, number: int) -> tuple[int, int]:
-        """Return how many samples of an epoch's batch are this shard's, and of all shards."""
+        """Return how many samples of the epoch's batch are this shard's, and of all shards.
+
+        The epoch is the one that was asked for last, 0 at first.
+        """
         return self._keys.batch_sizes(number)
+
+    def num_samples(self, epoch: int) -> int:
+        """Return how many samples an epoch has, in all shards."""
+        return self._keys.num_samples(epoch)
 
     def __iter__(self) -> Iterator[Batch]:
         """Return epoch 0."""
@@ -123,14 +136,21 @@ class _EpochKeys(Sampler[list[SampleKey]]):
     """The keys of each batch, drawn here in the parent: workers hold no state."""
 
     def __init__(
-        self, num_examples: int, batch_size: int, shuffle: bool, seed: int, shard: tuple[int, int]
+        self,
+        num_examples: int,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        shard: tuple[int, int],
+        batches_per_epoch: int | None,
     ) -> None:
         self._num_examples = num_examples
         self._shard = shard
         self._batch_size = batch_size
         num_full, rest = divmod(num_examples, batch_size)
         joins = shuffle and num_full > 0 and rest < 2 * shard[1] and batch_size > 1
-        self._num_batches = num_full if joins else math.ceil(num_examples / batch_size)
+        self._pass_batches = num_full if joins else math.ceil(num_examples / batch_size)
+        self._num_batches = batches_per_epoch or self._pass_batches
         self._shuffle = shuffle
         self._seed = seed
         self.epoch = 0
@@ -140,30 +160,38 @@ class _EpochKeys(Sampler[list[SampleKey]]):
         return self._num_batches
 
     def batch_sizes(self, number: int) -> tuple[int, int]:
-        start, end = self._bounds(number)
+        _, start, end = self._place(self.epoch, number)
         first, step = self._shard
         return len(range(first, end - start, step)), end - start
 
-    def _bounds(self, number: int) -> tuple[int, int]:
-        """Return where in the epoch's order a batch starts and ends."""
-        is_last = number == self._num_batches - 1
+    def num_samples(self, epoch: int) -> int:
+        places = (self._place(epoch, number) for number in range(self._num_batches))
+        return sum(end - start for _, start, end in places)
+
+    def _place(self, epoch: int, number: int) -> tuple[int, int, int]:
+        """Return the pass of an epoch's batch, and where in its order the batch starts and ends."""
+        turn, number = divmod(epoch * self._num_batches + number, self._pass_batches)
+        is_last = number == self._pass_batches - 1
         start = number * self._batch_size
-        return start, self._num_examples if is_last else start + self._batch_size
+        return turn, start, self._num_examples if is_last else start + self._batch_size
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
-        order = epoch_order(self._num_examples, self._seed, self.epoch, shuffle=self._shuffle)
         # bound now: the epoch may move on before the first batch is taken
-        seed, epoch = self._seed, self.epoch
+        return self._batches(self.epoch, self.skip)
+
+    def _batches(self, epoch: int, skip: int) -> Iterator[list[SampleKey]]:
         first, step = self._shard
-        bounds = [self._bounds(number) for number in range(self.skip, self._num_batches)]
-        batches = (order[start:end].tolist() for start, end in bounds)
-        return (
-            [(seed, epoch, index) for index in batch[first::step] or batch[:1]] for batch in batches
-        )
+        places = (self._place(epoch, number) for number in range(skip, self._num_batches))
+        for turn, of_pass in itertools.groupby(places, key=operator.itemgetter(0)):
+            order = epoch_order(self._num_examples, self._seed, turn, shuffle=self._shuffle)
+            for _, start, end in of_pass:
+                batch = order[start:end].tolist()
+                # a pass is to its samples what an epoch of one pass is: no draw comes twice
+                yield [(self._seed, turn, index) for index in batch[first::step] or batch[:1]]
 
 
 def epoch_order(num_examples: int, seed: int, epoch: int, *, shuffle: bool) -> NDArray[np.int64]:
-    """Return the order of N samples in an epoch: 0..N-1, permuted if ``shuffle``, shape (N,)."""
+    """Return the order of N samples in a pass: 0..N-1, permuted if ``shuffle``, shape (N,)."""
     if not shuffle:
         return np.arange(num_examples)
     return sample_generator(seed, epoch, _ORDER).permutation(num_examples)

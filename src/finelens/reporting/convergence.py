@@ -43,7 +43,7 @@ def find_convergence(record: RunRecord) -> Convergence | None:
     train = TrainConfig().model_dump() | dict(record.recipe.get("train") or {})
     iterations = count_iterations(
         epoch,
-        num_samples=num_samples,
+        num_samples=(train["batches_per_epoch"] or 0) * train["batch_size"] or num_samples,
         batch_size=train["batch_size"],
         accumulate=train["accumulate"],
     )

@@ -169,7 +169,7 @@ class Fit:
         if setting.recipe.train.reseed_each_epoch and state.position.batch == 0:
             reseed_epoch(setting.recipe.seed, phase.first_epoch + state.position.epoch)
         set_training(state.classifier)
-        total = len(loader.dataset)
+        total = loader.num_samples(phase.first_epoch + state.position.epoch)
         with setting.progress.stage(self._title(phase), total) as advance:
             if state.sums.pictures:
                 advance(state.sums.pictures, "")

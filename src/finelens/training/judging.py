@@ -37,10 +37,11 @@ def judged_weights(
         state.phase_average.update(state.classifier)
     with state.phase_average.applied(state.classifier):
         title = "batch statistics of the average"
-        with setting.progress.stage(title, len(loader.dataset)) as advance:
+        epoch = phase.first_epoch + state.position.epoch
+        with setting.progress.stage(title, loader.num_samples(epoch)) as advance:
             renew_statistics(
                 state.classifier, loader, setting.preprocessing,
-                epoch=phase.first_epoch + state.position.epoch,
+                epoch=epoch,
                 device=setting.accelerator.device,
                 channels_last=setting.recipe.train.channels_last,
                 advance=advance,

@@ -110,6 +110,7 @@ class Setting:
             shuffle=augmentation is not None,
             seed=self.recipe.seed,
             num_workers=resolve_workers(train.num_workers, part.num_examples),
+            batches_per_epoch=None if augmentation is None else train.batches_per_epoch,
             shard=self._shard if augmentation is not None else (0, 1),
         )
 
