@@ -59,7 +59,7 @@ class PictureDataset(Dataset[Sample]):
     """Pictures or clips by key; plain lists and arrays, so that loader processes may fork.
 
     They are clips where the view's preprocessing has ``frames``. One draw serves all frames of a
-    clip: each is drawn by a generator of the same key.
+    clip.
 
     Args:
         paths: N files, or places of clips.
@@ -109,11 +109,8 @@ class PictureDataset(Dataset[Sample]):
         except DataError as error:
             return Sample(torch.zeros(self.shape, dtype=torch.uint8), target_K, index, str(error))
         with _one_thread():
-            views = [
-                self.view.draw(view_CHW, sample_generator(seed, epoch, index)) for view_CHW in begun
-            ]
-            image = torch.stack(views) if self._frames else views[0]
-        return Sample(image, target_K, index, error=None)
+            view = self.view.draw(begun, sample_generator(seed, epoch, index))
+        return Sample(view, target_K, index, error=None)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -124,18 +121,18 @@ class PictureDataset(Dataset[Sample]):
     def _frames(self) -> int | None:
         return self.view.preprocessing.frames
 
-    def _begun(self, index: int) -> list[Tensor]:
-        """Return what the draws of a sample begin from, a (C, H, W) tensor a frame."""
+    def _begun(self, index: int) -> Tensor:
+        """Return what the draw of a sample begins from: (C, H, W), or (T, C, H, W) of a clip."""
         if self.cache is None:
-            return [self.view.begin(image_HWC) for image_HWC in self._read(index)]
-
-        def compute() -> NDArray[np.uint8]:
-            begun = [self.view.begin(image_HWC) for image_HWC in self._read(index)]
-            return np.stack([view_CHW.permute(1, 2, 0).numpy() for view_CHW in begun])
-
-        # copied: the map is read-only, which tensors are not
-        kept_THWC = np.array(self.cache.get(self.paths[index], self._cache_key(index), compute))
-        return [as_tensor(image_HWC) for image_HWC in kept_THWC]
+            begun_TCHW = self.view.begin(self._read(index))
+        else:
+            kept_THWC = self.cache.get(
+                self.paths[index],
+                self._cache_key(index),
+                lambda: self.view.begin(self._read(index)).movedim(-3, -1).numpy(),
+            )
+            begun_TCHW = as_tensor(kept_THWC)
+        return begun_TCHW if self._frames else begun_TCHW[0]
 
     def _read(self, index: int) -> NDArray[np.uint8]:
         preprocessing = self.view.preprocessing
@@ -150,11 +147,7 @@ class PictureDataset(Dataset[Sample]):
         """Return all that decides what is kept of a file, besides its content."""
         preprocessing = self.view.preprocessing
         sampling = (preprocessing.frames, preprocessing.stride, *self.spans[index])
-        if self.view.begins_whole:
-            return f"whole {sampling}"
-        seen = (preprocessing.size, preprocessing.resize, preprocessing.crop_fraction,
-                preprocessing.interpolation, preprocessing.fill)  # fmt: skip
-        return f"view {sampling} {seen}"
+        return f"{sampling} {self.view.beginning}"
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

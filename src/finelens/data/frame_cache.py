@@ -52,7 +52,7 @@ class FrameCache:
     def get(
         self, path: str, key: str, compute: Callable[[], NDArray[np.uint8]]
     ) -> NDArray[np.uint8]:
-        """Return the array of a file as a read-only memory map, computed when it is not there.
+        """Return the array of a file as a memory map, computed when it is not there.
 
         Args:
             path: A picture, a video, a folder of frames or an element of an array file.
@@ -61,7 +61,8 @@ class FrameCache:
 
         Returns:
             The map, or the very array computed where it cannot be kept: the folder cannot be
-            written, or it is larger than half the bound.
+            written, or it is larger than half the bound. What is written to a map stays in it
+            and never reaches the cache.
         """
         try:
             content = content_key(path, self.folder)
@@ -111,7 +112,7 @@ def _load(entry: Path) -> NDArray[np.uint8] | None:
             if dtype != np.uint8 or is_fortran:
                 return None
             # a file cut short cannot be mapped
-            array = np.memmap(file, dtype, "r", offset=file.tell(), shape=shape)
+            array = np.memmap(file, dtype, "c", offset=file.tell(), shape=shape)
         os.utime(entry)
     except (OSError, ValueError):
         return None

@@ -65,6 +65,8 @@ class Preprocessing:
     def __call__(self, image_HWC: ImageArray) -> Tensor:
         """Return the evaluation view of a picture of any size, uint8 of shape (C, S, S).
 
+        The frames of a clip, (T, H, W, 3), give (T, C, S, S), each as it would alone.
+
         ``shorter`` agrees with torchvision's resize and centre crop up to half a pixel of the
         picture, but crops first: a long thin picture costs no more than a square one.
         """
@@ -81,9 +83,12 @@ class Preprocessing:
         return (images - shift.view(3, 1, 1)).mul_(scale.view(3, 1, 1))
 
     def resample(self, picture_CHW: Tensor, height: int, width: int) -> Tensor:
-        """Return a uint8 picture at another size, antialiased, shape (C, height, width)."""
+        """Return a uint8 picture at another size, antialiased, shape (C, height, width).
+
+        Frames (T, C, H, W) too.
+        """
         # torch's uint8 kernel is faster on whole (H, W, C) memory than on a part of it
-        picture_CHW = picture_CHW.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+        picture_CHW = picture_CHW.movedim(-3, -1).contiguous().movedim(-1, -3)
         mode = INTERPOLATIONS[self.interpolation]
         return functional.resize(picture_CHW, [height, width], interpolation=mode, antialias=True)
 
@@ -121,8 +126,8 @@ class Preprocessing:
 
 
 def as_tensor(image_HWC: ImageArray) -> Tensor:
-    """Return a picture as a (C, H, W) uint8 tensor that shares its memory."""
-    return torch.from_numpy(image_HWC).permute(2, 0, 1)
+    """Return a picture as a (C, H, W) uint8 tensor that shares its memory; frames likewise."""
+    return torch.from_numpy(image_HWC).movedim(-1, -3)
 
 
 def central_square(picture_CHW: Tensor, preprocessing: Preprocessing) -> Tensor:
@@ -130,7 +135,7 @@ def central_square(picture_CHW: Tensor, preprocessing: Preprocessing) -> Tensor:
     height, width = picture_CHW.shape[-2:]
     side = max(1, round(min(height, width) * preprocessing.crop_fraction))
     top, left = (height - side) // 2, (width - side) // 2
-    square_CHW = picture_CHW[:, top : top + side, left : left + side]
+    square_CHW = picture_CHW[..., top : top + side, left : left + side]
     return preprocessing.resample(square_CHW, preprocessing.size, preprocessing.size)
 
 
@@ -145,10 +150,10 @@ def padded(picture_CHW: Tensor, preprocessing: Preprocessing) -> Tensor:
     scale = size / max(picture_CHW.shape[-2:])
     height, width = (max(1, round(side * scale)) for side in picture_CHW.shape[-2:])
     fill = torch.tensor(preprocessing.fill, dtype=torch.uint8)
-    square_CHW = fill.view(3, 1, 1).repeat(1, size, size)
+    square_CHW = fill.view(3, 1, 1).repeat(*picture_CHW.shape[:-3], 1, size, size)
     top, left = (size - height) // 2, (size - width) // 2
     small_CHW = preprocessing.resample(picture_CHW, height, width)
-    square_CHW[:, top : top + height, left : left + width] = small_CHW
+    square_CHW[..., top : top + height, left : left + width] = small_CHW
     return square_CHW
 
 

@@ -67,6 +67,81 @@ def test_every_step_takes_a_picture_of_any_size(name, shape):
         assert (name in FRAMINGS) or view.shape == picture.shape
 
 
+ALL_STEPS = [*({name: {}} for name in STEPS if name != "one_of"),
+             {"one_of": {"steps": [{"color_jitter": {"contrast": 0.5}}], "p": 1}},
+             {"color_jitter": {"brightness": 0.5, "contrast": 0.5, "saturation": 0.5, "hue": 0.1}},
+             {"random_crop": {"size": 90}}]  # fmt: skip
+
+
+@pytest.mark.parametrize("step", ALL_STEPS, ids=str)
+@pytest.mark.parametrize("shape", [(2, 3), (37, 52)])
+def test_a_step_does_to_every_frame_what_it_does_to_a_picture(step, shape):
+    [built] = Augmentation([step], PREPROCESSING).steps
+    noise = np.random.default_rng(1).integers(0, 256, (5, *shape, 3), dtype=np.uint8)
+    frames_TCHW = torch.from_numpy(noise).permute(0, 3, 1, 2)
+    before = frames_TCHW.clone()
+    for index in range(6):
+        views = built(frames_TCHW, sample_generator(0, 0, index), PREPROCESSING)
+        alone = [built(frame, sample_generator(0, 0, index), PREPROCESSING) for frame in before]
+        assert torch.equal(views, torch.stack(alone))
+    assert torch.equal(frames_TCHW, before)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_clip_is_seen_as_its_frames_are_under_one_draw(policy):
+    augmentation = Augmentation(policy, PREPROCESSING)
+    frames_THWC = np.stack([smooth(), smooth()[::-1], 255 - smooth()])
+    for index in range(4):
+        views = augmentation(frames_THWC, sample_generator(0, 0, index))
+        alone = [augmentation(frame, sample_generator(0, 0, index)) for frame in frames_THWC]
+        assert torch.equal(views, torch.stack(alone))
+
+
+@pytest.mark.parametrize("resize", ["shorter", "squash", "pad"])
+def test_the_evaluation_view_of_a_clip_is_that_of_its_frames(resize):
+    preprocessing = Preprocessing(32, (0.2, 0.4, 0.6), (0.5,) * 3, resize=resize)
+    frames_THWC = np.stack([smooth(), smooth()[::-1], 255 - smooth()])
+    alone = torch.stack([preprocessing(frame) for frame in frames_THWC])
+    assert torch.equal(preprocessing(frames_THWC), alone)
+
+
+def test_large_frames_of_a_clip_begin_no_larger_than_the_smallest_box_needs():
+    preprocessing = Preprocessing(32, (0.5,) * 3, (0.5,) * 3, frames=2)
+    augmentation = Augmentation([{"random_resized_crop": {"scale": [0.25, 1]}}], preprocessing)
+    frames_THWC = np.stack([smooth(120, 160)] * 2)
+    begun = augmentation.begin(frames_THWC)
+    assert begun.shape == (2, 3, 64, 85)
+    assert torch.equal(augmentation.begin(frames_THWC[:, :60, :80])[0],
+                       torch.from_numpy(frames_THWC[0, :60, :80]).permute(2, 0, 1))  # fmt: skip
+    # a scaling counts the pixels of the whole frame
+    scaling = Augmentation([{"random_scale": {}}, {"random_crop": {}}], preprocessing)
+    assert scaling.begin(frames_THWC).shape == (2, 3, 120, 160)
+    pictures = Augmentation([{"random_resized_crop": {"scale": [0.25, 1]}}], PREPROCESSING)
+    assert pictures.begin(frames_THWC[0]).shape == (3, 120, 160)
+
+
+def test_a_resize_that_comes_first_is_done_before_any_draw():
+    augmentation = Augmentation([{"resize": {"shorter": 40}}, {"random_crop": {}}], PREPROCESSING)
+    begun = augmentation.begin(smooth(60, 80))
+    assert begun.shape == (3, 40, 53)
+    whole = torch.from_numpy(smooth(60, 80)).permute(2, 0, 1)
+    assert torch.equal(begun, PREPROCESSING.resample(whole, 40, 53))
+
+
+def test_what_draws_begin_from_is_told_apart():
+    other = Preprocessing(48, (0.5,) * 3, (0.5,) * 3)
+    clips = Preprocessing(32, (0.5,) * 3, (0.5,) * 3, frames=2)
+    resized = [[{"resize": {"shorter": side}}, {"random_crop": {}}] for side in (40, 50)]
+    different = [
+        Augmentation("none", PREPROCESSING), Augmentation("none", other),
+        Augmentation("light", PREPROCESSING), Augmentation("light", clips),
+        Augmentation("standard", clips), *(Augmentation(one, PREPROCESSING) for one in resized),
+    ]  # fmt: skip
+    assert len({one.beginning for one in different}) == len(different)
+    same = (Augmentation("none", PREPROCESSING), Augmentation("voc-rotation", PREPROCESSING))
+    assert same[0].beginning == same[1].beginning
+
+
 def test_steps_without_framing_begin_from_the_evaluation_view():
     view = Augmentation([{"flip": {"p": 1}}], PREPROCESSING)(smooth(), sample_generator(0, 0, 0))
     assert torch.equal(view, PREPROCESSING(smooth()).flip(2))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from numpy.random import Generator
 from torch import Tensor
 
 from finelens.config.training import AugmentStep
+from finelens.data.augment.generator import sample_generator
 from finelens.data.augment.policies import POLICIES
 from finelens.data.augment.steps import FRAMINGS, Step, build_steps
 from finelens.data.images import ImageArray
@@ -15,6 +17,7 @@ from finelens.data.preprocessing import Preprocessing, as_tensor, squashed
 from finelens.errors import ConfigError, did_you_mean
 
 _SOLE_FRAMING = "random_resized_crop"
+_CERTAIN_FRAMING = "resize"
 
 
 class Augmentation:
@@ -33,8 +36,10 @@ class Augmentation:
 
     def __init__(self, steps: str | Sequence[AugmentStep], preprocessing: Preprocessing) -> None:
         self.steps = build_steps(_policy(steps) if isinstance(steps, str) else steps)
-        self._frames = _check_framing(self.steps)
+        self._is_whole = _check_framing(self.steps)
         self.preprocessing = preprocessing
+        has_certain = bool(self.steps) and self.steps[0].name == _CERTAIN_FRAMING
+        self._certain = self.steps[:has_certain]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -42,23 +47,62 @@ class Augmentation:
         return (3, self.preprocessing.size, self.preprocessing.size)
 
     @property
-    def begins_whole(self) -> bool:
-        """Return whether the steps begin from the whole picture, not from the evaluation view."""
-        return self._frames
+    def beginning(self) -> str:
+        """Return all that decides what ``begin`` makes of a picture, as a text."""
+        preprocessing = self.preprocessing
+        seen = (preprocessing.size, preprocessing.resize, preprocessing.crop_fraction,
+                preprocessing.interpolation, preprocessing.fill)  # fmt: skip
+        if not self._is_whole:
+            return f"view {seen}"
+        if self._certain:
+            return f"{self._certain} {seen}"
+        side = self._most_side
+        return "whole" if side is None else f"whole {side} {preprocessing.interpolation}"
 
     def __call__(self, image_HWC: ImageArray, generator: Generator) -> Tensor:
-        """Return one view of a picture of any size, uint8 of shape (C, S, S)."""
+        """Return one view of a picture of any size, uint8 of shape (C, S, S).
+
+        The frames of a clip, (T, H, W, 3), give (T, C, S, S) under one draw for all of them.
+        """
         return self.draw(self.begin(image_HWC), generator)
 
     def begin(self, image_HWC: ImageArray) -> Tensor:
-        """Return what the steps begin from, uint8 (C, H, W): nothing in it is drawn."""
-        return as_tensor(image_HWC) if self._frames else self.preprocessing(image_HWC)
+        """Return what the draws begin from, uint8 (C, H, W): nothing in it is drawn.
+
+        It is the evaluation view, or where a step is in ``FRAMINGS`` the whole picture, after
+        ``resize`` where that is the first step. The frames of a clip (T, H, W, 3) before
+        ``random_resized_crop`` are no larger than its smallest box needs to fill the input: they
+        are kept for later epochs, and at full size would take gigabytes.
+        """
+        if not self._is_whole:
+            return self.preprocessing(image_HWC)
+        picture_CHW = as_tensor(image_HWC)
+        for step in self._certain:
+            # it draws nothing of its generator
+            picture_CHW = step(picture_CHW, sample_generator(0, 0, 0), self.preprocessing)
+        side, (height, width) = self._most_side, picture_CHW.shape[-2:]
+        if side is None or min(height, width) <= side:
+            return picture_CHW
+        height, width = (round(length * side / min(height, width)) for length in (height, width))
+        return self.preprocessing.resample(picture_CHW, height, width)
 
     def draw(self, view_CHW: Tensor, generator: Generator) -> Tensor:
-        """Return a view drawn of what ``begin`` gave, uint8 of shape (C, S, S)."""
-        for step in self.steps:
+        """Return a view drawn of what ``begin`` gave, uint8 of shape (C, S, S).
+
+        Of frames (T, C, H, W), the same draw for all: (T, C, S, S).
+        """
+        for step in self.steps[len(self._certain) :]:
             view_CHW = step(view_CHW, generator, self.preprocessing)
-        return view_CHW if view_CHW.shape == self.shape else squashed(view_CHW, self.preprocessing)
+        is_view = view_CHW.shape[-3:] == self.shape
+        return view_CHW if is_view else squashed(view_CHW, self.preprocessing)
+
+    @property
+    def _most_side(self) -> int | None:
+        """Return the shorter side that a clip's frames are brought down to, None for their own."""
+        if self.preprocessing.frames is None or self.steps[0].name != _SOLE_FRAMING:
+            return None
+        lowest_area = self.steps[0].settings["scale"][0]
+        return math.ceil(self.preprocessing.size / math.sqrt(lowest_area))
 
 
 def _policy(name: str) -> tuple[AugmentStep, ...]:

@@ -119,17 +119,19 @@ def _mapped(view_CHW: Tensor, table: np.ndarray) -> Tensor:
 
 def _recolour(view_CHW: Tensor, factors: np.ndarray, order: np.ndarray) -> Tensor:
     # all three are affine in a pixel's colour: composing them costs a third of three passes
-    colours_CN = view_CHW.contiguous().to(torch.float32).view(3, -1)
-    mean = colours_CN.mean(dim=1).numpy().astype(np.float64)
-    matrix, offset = np.eye(3), np.zeros(3)
+    height, width = view_CHW.shape[-2:]
+    colours_TCN = view_CHW.contiguous().to(torch.float32).view(-1, 3, height * width)
+    mean_CT = colours_TCN.mean(dim=2).numpy().astype(np.float64).T
+    matrix, offset_CT = np.eye(3), np.zeros_like(mean_CT)
     for kind in order:
         factor = factors[kind]
-        step_matrix, step_offset = factor * np.eye(3), np.zeros(3)
+        step_matrix, step_offset_T = factor * np.eye(3), np.zeros(mean_CT.shape[1])
         if kind == 1:
-            step_offset += (1 - factor) * (_LUMA @ (matrix @ mean + offset))
+            step_offset_T = (1 - factor) * (_LUMA @ (matrix @ mean_CT + offset_CT))
         elif kind == 2:
             step_matrix += (1 - factor) * _LUMA
-        matrix, offset = step_matrix @ matrix, step_matrix @ offset + step_offset
-    shift = torch.from_numpy(offset[:, None] + 0.5).to(torch.float32)
-    colours_CN = torch.addmm(shift, torch.from_numpy(matrix).to(torch.float32), colours_CN)
-    return colours_CN.clamp_(0, 255).to(torch.uint8).view(view_CHW.shape)
+        matrix, offset_CT = step_matrix @ matrix, step_matrix @ offset_CT + step_offset_T
+    shift_TC1 = torch.from_numpy(offset_CT.T[..., None] + 0.5).to(torch.float32)
+    matrices_TCC = torch.from_numpy(matrix).to(torch.float32).expand(len(colours_TCN), 3, 3)
+    colours_TCN = torch.baddbmm(shift_TC1, matrices_TCC, colours_TCN)
+    return colours_TCN.clamp_(0, 255).to(torch.uint8).view(view_CHW.shape)

@@ -31,5 +31,5 @@ def coarse_dropout(
     for _ in range(int(generator.integers(*holes, endpoint=True))):
         top = int(generator.integers(full_height - height + 1))
         left = int(generator.integers(full_width - width + 1))
-        view_CHW[:, top : top + height, left : left + width] = 0
+        view_CHW[..., top : top + height, left : left + width] = 0
     return view_CHW

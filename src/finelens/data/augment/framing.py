@@ -34,7 +34,7 @@ def random_resized_crop(
             draws do not fit, the largest central box that obeys it, as in torchvision.
     """
     top, left, height, width = _random_box(picture_CHW.shape[-2:], generator, scale, ratio)
-    box_CHW = picture_CHW[:, top : top + height, left : left + width]
+    box_CHW = picture_CHW[..., top : top + height, left : left + width]
     return preprocessing.resample(box_CHW, preprocessing.size, preprocessing.size)
 
 
@@ -102,7 +102,7 @@ def random_crop(
         int(generator.integers(min(0, full - side), max(0, full - side), endpoint=True))
         for full in (height, width)
     )
-    box_CHW = picture_CHW[:, max(0, top) : top + side, max(0, left) : left + side]
+    box_CHW = picture_CHW[..., max(0, top) : top + side, max(0, left) : left + side]
     margins = [-left, -top, left + side - width, top + side - height]
     if max(margins) <= 0:
         return box_CHW

@@ -34,4 +34,8 @@ def rotate(
         return view_CHW
     angle = generator.uniform(-degrees, degrees)
     bilinear = InterpolationMode.BILINEAR
-    return functional.rotate(view_CHW, angle, interpolation=bilinear, fill=preprocessing.fill)
+    # a clip's frames as so many channels take half the time
+    channels = view_CHW.reshape(-1, *view_CHW.shape[-2:])
+    fill = preprocessing.fill * (len(channels) // 3)
+    turned = functional.rotate(channels, angle, interpolation=bilinear, fill=fill)
+    return turned.view(view_CHW.shape)

@@ -19,7 +19,7 @@ def shift_hsv(
         saturation: Added to the saturation, which is clipped to [0, 1].
         value: Added to the value, which is clipped to [0, 255].
     """
-    red_HW, green_HW, blue_HW = view_CHW.contiguous().to(torch.float32)
+    red_HW, green_HW, blue_HW = view_CHW.contiguous().to(torch.float32).unbind(dim=-3)
     value_HW = torch.maximum(torch.maximum(red_HW, green_HW), blue_HW)
     chroma_HW = value_HW - torch.minimum(torch.minimum(red_HW, green_HW), blue_HW)
     sixth_HW = _sixth(red_HW, green_HW, blue_HW, value_HW, chroma_HW).add_(6 * turn)
@@ -49,7 +49,8 @@ def _sixth(
 
 def _from_sixth(sixth_HW: Tensor, value_HW: Tensor, chroma_HW: Tensor) -> Tensor:
     """Return the colours of a hue in [0, 6], a value in [0, 255] and a chroma below it."""
-    view_CHW = torch.empty((3, *value_HW.shape), dtype=torch.uint8)
+    *frames, height, width = value_HW.shape
+    view_CHW = torch.empty((*frames, 3, height, width), dtype=torch.uint8)
     value_HW = value_HW + 0.5
     # how much of the chroma a channel lacks: nothing within a sixth of its own hue, all of it
     # two sixths and more away; red's own hue is both ends of the circle
@@ -59,5 +60,5 @@ def _from_sixth(sixth_HW: Tensor, value_HW: Tensor, chroma_HW: Tensor) -> Tensor
         (sixth_HW - 4).abs_().sub_(1),
     )
     for channel, lack_HW in enumerate(lacks):
-        view_CHW[channel] = value_HW - lack_HW.clamp_(0, 1).mul_(chroma_HW)
+        view_CHW[..., channel, :, :] = value_HW - lack_HW.clamp_(0, 1).mul_(chroma_HW)
     return view_CHW

@@ -21,7 +21,8 @@ from finelens.errors import ConfigError, did_you_mean
 
 StepFunction = Callable[..., Tensor]
 """From a uint8 picture (C, H, W) of any size, a sample's generator and a preprocessing to another
-picture; what can be set is keyword-only."""
+picture; what can be set is keyword-only. A clip's frames (T, C, H, W) become other frames under the
+same draws."""
 
 
 def checked_settings(

@@ -43,7 +43,10 @@ class Step:
     def __call__(
         self, view_CHW: Tensor, generator: Generator, preprocessing: Preprocessing
     ) -> Tensor:
-        """Return what the step makes of a uint8 picture (C, H, W) of any size."""
+        """Return what the step makes of a uint8 picture (C, H, W) of any size.
+
+        Of a clip's frames (T, C, H, W) too: what is drawn is drawn once, for all of them.
+        """
         return STEPS[self.name](view_CHW, generator, preprocessing, **self.settings)
 
     def names(self) -> Iterator[str]:
