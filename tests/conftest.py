@@ -4,7 +4,8 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -194,9 +195,23 @@ UCF11_PREFIXES = {"basketball": "shooting", "biking": "biking", "walking": "walk
 """Three of UCF-11's classes, and what their groups and clips are called there."""
 
 
-def write_ucf11(root: Path, *, extension: str, num_groups: int = 6) -> Path:
+UCF11_OTHER_PREFIXES = {
+    "diving": "diving", "golf_swing": "golf", "horse_riding": "riding",
+    "soccer_juggling": "juggle", "swing": "swing", "tennis_swing": "tennis",
+    "trampoline_jumping": "jumping", "volleyball_spiking": "spiking",
+}  # fmt: skip
+"""Its other eight classes."""
+
+
+def write_ucf11(
+    root: Path,
+    *,
+    extension: str,
+    num_groups: int = 6,
+    prefixes: Mapping[str, str] = UCF11_PREFIXES,
+) -> Path:
     """Write UCF-11's layout below a root: of each class groups of two clips, and return it."""
-    for step, (name, prefix) in zip((-3, 0, 3), UCF11_PREFIXES.items(), strict=True):
+    for step, (name, prefix) in zip(cycle((-3, 0, 3)), prefixes.items(), strict=False):
         (root / name / "Annotation").mkdir(parents=True)
         (root / name / "Annotation" / f"v_{prefix}_01_01.xgtf").write_text("<viper/>")
         for group in range(1, num_groups + 1):
@@ -219,6 +234,14 @@ def ucf11_mpg_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return UCF-11's .mpg form: 6 clips of 8 frames, 3 classes. Do not change it."""
     root = tmp_path_factory.mktemp("ucf11") / "UCF11_updated_mpg"
     return write_ucf11(root, extension=".mpg", num_groups=1)
+
+
+@pytest.fixture(scope="session")
+def ucf11_all_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return UCF-11's .mpg form, its eleven classes: 66 clips of 8 frames. Do not change it."""
+    root = tmp_path_factory.mktemp("ucf11") / "UCF11_updated_mpg"
+    prefixes = UCF11_PREFIXES | UCF11_OTHER_PREFIXES
+    return write_ucf11(root, extension=".mpg", num_groups=3, prefixes=prefixes)
 
 
 @pytest.fixture(scope="session")
