@@ -99,6 +99,7 @@ class Predictor:
             manifest.ids,
             manifest.paths,
             manifest.targets(),
+            groups=manifest.groups,
             spans=manifest.spans,
             batch_size=32,
             num_workers=None,
@@ -112,6 +113,7 @@ class Predictor:
         paths: list[str],
         targets_NK: np.ndarray,
         *,
+        groups: Sequence[str | None] | None = None,
         spans: Sequence[Span] | None = None,
         batch_size: int,
         num_workers: int | None,
@@ -138,6 +140,8 @@ class Predictor:
                 ids=ids,
                 paths=paths,
                 task=self.saved.task,
+                groups=groups,
+                spans=spans,
                 progress=lambda num_pictures: advance(num_pictures, ""),
             )
 

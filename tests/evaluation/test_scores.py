@@ -38,7 +38,9 @@ def test_the_file_holds_the_calibrated_probabilities(mixed_scores, tmp_path):
     decision = Decision(temperature=2.0, thresholds=(0.5, 0.5))
     write_scores(tmp_path / "scores.parquet", mixed_scores, decision)
     table = pl.read_parquet(tmp_path / "scores.parquet")
-    assert table.columns == ["id", "path", "error", "probabilities", "logits", "targets"]
+    assert table.columns == [
+        "id", "path", "group", "start_s", "end_s", "error", "probabilities", "logits", "targets",
+    ]  # fmt: skip
     expected = 1 / (1 + np.exp(-mixed_scores.logits_NK.astype(float) / 2))
     np.testing.assert_allclose(table["probabilities"].to_numpy(), expected)
 

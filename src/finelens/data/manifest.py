@@ -83,6 +83,11 @@ class Manifest:
         return {split: counts[split] for split in SPLITS if split in counts}
 
     @property
+    def groups(self) -> list[str | None]:
+        """Return each row's group, such as the recording it is cut from; None: it has none."""
+        return self.table["group"].to_list()
+
+    @property
     def spans(self) -> list[tuple[float | None, float | None]]:
         """Return each row's start and end in its video, seconds; None: the video's own."""
         return list(self.table.select("start_s", "end_s").iter_rows())

@@ -12,6 +12,7 @@ import polars as pl
 from finelens.decision import Decision
 from finelens.errors import DataError
 from finelens.evaluation.curves import CURVE_SCHEMA, curve_table
+from finelens.evaluation.groups import GROUP_SCHEMA, group_table, summarise_groups
 from finelens.evaluation.ranking import MISTAKE_SCHEMA, TOP_SCHEMA, top_table, worst_mistakes
 from finelens.evaluation.scores import Scores, read_table, write_scores, write_table
 from finelens.evaluation.summary import AVERAGES, headline, summarise
@@ -31,6 +32,7 @@ class Evaluation:
         curves: As ``curves.curve_table`` gives it.
         top: As ``ranking.top_table`` gives it, 50 pictures a class.
         mistakes: As ``ranking.worst_mistakes`` gives it.
+        groups: As ``groups.group_table`` gives it; no rows where the data has no groups.
     """
 
     split: str
@@ -38,6 +40,7 @@ class Evaluation:
     curves: pl.DataFrame
     top: pl.DataFrame
     mistakes: pl.DataFrame
+    groups: pl.DataFrame
 
     @property
     def sweep(self) -> pl.DataFrame:
@@ -109,6 +112,7 @@ def evaluate(
         "task": str(judged.task.kind),
         "main_metric": main_metric(judged.task),
         **summarise(scores, decision, seed=seed, resamples=resamples),
+        "groups": summarise_groups(scores, decision, seed=seed, resamples=resamples),
     }
     return Evaluation(
         split=split,
@@ -116,17 +120,26 @@ def evaluate(
         curves=curve_table(probabilities_NK, judged.targets_NK, judged.task.classes),
         top=top_table(scores, decision, TOP_PICTURES),
         mistakes=worst_mistakes(scores, decision),
+        groups=group_table(scores, decision),
     )
 
 
 def write_evaluation(
     folder: Path, evaluation: Evaluation, scores: Scores, decision: Decision
 ) -> None:
-    """Write scores, top50, curves and mistakes (Parquet), and last metrics.json, to a folder."""
+    """Write scores, top50, curves and mistakes (Parquet), and last metrics.json, to a folder.
+
+    Also groups.parquet, where the data has groups.
+    """
     write_scores(folder / "scores.parquet", scores, decision)
     write_table(folder / "top50.parquet", evaluation.top)
     write_table(folder / "curves.parquet", evaluation.curves)
     write_table(folder / "mistakes.parquet", evaluation.mistakes)
+    if not evaluation.groups.is_empty():
+        write_table(folder / "groups.parquet", evaluation.groups)
+    else:
+        # what other data of this split left
+        (folder / "groups.parquet").unlink(missing_ok=True)
     write_json_atomic(folder / "metrics.json", evaluation.metrics)
 
 
@@ -137,12 +150,16 @@ def read_evaluation(folder: Path) -> Evaluation:
         RunError: If a file is missing or broken.
     """
     content = read_json(folder / "metrics.json")
+    groups = pl.DataFrame(schema=GROUP_SCHEMA)
+    if content.get("groups"):
+        groups = read_table(folder / "groups.parquet", tuple(GROUP_SCHEMA))
     return Evaluation(
         split=content["split"],
         metrics=content,
         curves=read_table(folder / "curves.parquet", tuple(CURVE_SCHEMA)),
         top=read_table(folder / "top50.parquet", tuple(TOP_SCHEMA)),
         mistakes=read_table(folder / "mistakes.parquet", tuple(MISTAKE_SCHEMA)),
+        groups=groups,
     )
 
 

@@ -16,6 +16,7 @@ from finelens.models.memory_format import channels_last as to_channels_last
 from finelens.task import Task
 
 if TYPE_CHECKING:
+    from finelens.data.example import Span
     from finelens.data.loader import Batch
     from finelens.data.preprocessing import Preprocessing
 
@@ -33,6 +34,8 @@ def score(
     ids: Sequence[str],
     paths: Sequence[str],
     task: Task,
+    groups: Sequence[str | None] | None = None,
+    spans: Sequence[Span] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Scores:
     """Return the model's logits for every picture of a loader, in the order of ``ids``.
@@ -49,6 +52,8 @@ def score(
         ids: N names.
         paths: N files.
         task: The K classes.
+        groups: N recordings that the pictures come from, None where there is none.
+        spans: N parts of their videos.
         progress: Called after each batch with the number of pictures just done.
 
     Raises:
@@ -75,7 +80,11 @@ def score(
     unreadable_N = np.array([error is not None for error in errors], dtype=bool)
     logits_NK[unreadable_N] = np.nan
     _require_finite(logits_NK, ~unreadable_N, ids)
-    return Scores(tuple(ids), tuple(paths), logits_NK, targets_NK, tuple(errors), task)
+    return Scores(
+        tuple(ids), tuple(paths), logits_NK, targets_NK, tuple(errors), task,
+        groups=None if groups is None else tuple(groups),
+        spans=None if spans is None else tuple(spans),
+    )  # fmt: skip
 
 
 def _logits(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,11 @@ from finelens.errors import RunError
 from finelens.evaluation.targets import labelled_rows
 from finelens.replacing import replacing
 from finelens.task import BoolArray, FloatArray, Task
+
+if TYPE_CHECKING:
+    from finelens.data.example import Span
+
+_ORIGIN = ("group", "start_s", "end_s")
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,9 @@ class Scores:
         targets_NK: float32; 1, 0, or NaN for a class left out, rows of NaN for unknown labels.
         errors: N reasons why a picture could not be read, None where it could.
         task: The classes, in the order of the columns.
+        groups: N names of the recordings that they come from, each None where there is none;
+            None: no group is known.
+        spans: N parts of their videos, each in seconds; None: every file is whole.
     """
 
     ids: tuple[str, ...]
@@ -35,6 +44,8 @@ class Scores:
     targets_NK: NDArray[np.float32]
     errors: tuple[str | None, ...]
     task: Task
+    groups: tuple[str | None, ...] | None = None
+    spans: tuple[Span, ...] | None = None
 
     @property
     def num_examples(self) -> int:
@@ -59,22 +70,29 @@ class Scores:
             targets_NK=self.targets_NK[rows],
             errors=tuple(self.errors[n] for n in rows),
             task=self.task,
+            groups=None if self.groups is None else tuple(self.groups[n] for n in rows),
+            spans=None if self.spans is None else tuple(self.spans[n] for n in rows),
         )
 
 
 def scores_table(scores: Scores, decision: Decision) -> pl.DataFrame:
     """Return the content of ``scores.parquet``, N rows.
 
-    Columns: id, path, error (null where readable), probabilities (calibrated, Array of K
-    Float64: exactly the numbers the metrics are made of), logits and targets (Array of K
-    Float32). NaN stands where a picture is unreadable or a target unknown.
+    Columns: id, path, group, start_s and end_s (null where unknown or the whole file), error
+    (null where readable), probabilities (calibrated, Array of K Float64: exactly the numbers
+    the metrics are made of), logits and targets (Array of K Float32). NaN stands where a
+    picture is unreadable or a target unknown.
     """
-    num_classes = scores.task.num_classes
+    num_classes, nothing = scores.task.num_classes, (None,) * scores.num_examples
+    spans = scores.spans or ((None, None),) * scores.num_examples
     probabilities_NK = decision.probabilities(scores.task, scores.logits_NK)
     return pl.DataFrame(
         {
             "id": pl.Series(scores.ids, dtype=pl.String),
             "path": pl.Series(scores.paths, dtype=pl.String),
+            "group": pl.Series(scores.groups or nothing, dtype=pl.String),
+            "start_s": pl.Series([start_s for start_s, _ in spans], dtype=pl.Float64),
+            "end_s": pl.Series([end_s for _, end_s in spans], dtype=pl.Float64),
             "error": pl.Series(scores.errors, dtype=pl.String),
             "probabilities": _array_column(probabilities_NK, pl.Float64(), num_classes),
             "logits": _array_column(scores.logits_NK, pl.Float32(), num_classes),
@@ -95,7 +113,9 @@ def read_scores(path: Path, task: Task) -> Scores:
         RunError: If the file is missing, is not such a table, or holds another number of
             classes than the task.
     """
-    table = read_table(path, ("id", "path", "error", "logits", "targets"))
+    # earlier versions wrote no origin
+    table = read_table(path, ("id", "path", "error", "logits", "targets"), optional=_ORIGIN)
+    has_origin = set(_ORIGIN) <= set(table.columns)
     logits_NK = table["logits"].to_numpy()
     if logits_NK.shape[1:] != (task.num_classes,):
         raise RunError(
@@ -109,6 +129,8 @@ def read_scores(path: Path, task: Task) -> Scores:
         targets_NK=np.array(table["targets"].to_numpy(), dtype=np.float32),
         errors=tuple(table["error"]),
         task=task,
+        groups=tuple(table["group"]) if has_origin else None,
+        spans=tuple(table.select("start_s", "end_s").iter_rows()) if has_origin else None,
     )
 
 
@@ -130,14 +152,23 @@ def write_table(path: Path, table: pl.DataFrame) -> None:
         ) from error
 
 
-def read_table(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
+def read_table(
+    path: Path, columns: tuple[str, ...], *, optional: tuple[str, ...] = ()
+) -> pl.DataFrame:
     """Return the named columns of a Parquet file of an evaluation folder.
+
+    Args:
+        path: The file.
+        columns: Those it must have.
+        optional: Those that come along where it has them.
 
     Raises:
         RunError: If the file is missing, broken, or lacks a column.
     """
     try:
-        return pl.read_parquet(path, columns=list(columns))
+        known = pl.read_parquet_schema(path)
+        chosen = (*columns, *(name for name in optional if name in known))
+        return pl.read_parquet(path, columns=list(chosen))
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
         raise RunError(

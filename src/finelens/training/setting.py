@@ -139,6 +139,8 @@ class Setting:
                 ids=part.ids,
                 paths=part.paths,
                 task=self.task,
+                groups=part.groups,
+                spans=part.spans,
                 progress=lambda num_pictures: advance(num_pictures, ""),
             )
 

@@ -1,0 +1,223 @@
+"""The groups: how a model does on each recording, and how its figures move with other ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import stats
+
+from finelens.decision import Decision
+from finelens.evaluation.accuracy import right_rows
+from finelens.evaluation.counts import count_cells
+from finelens.evaluation.intervals import (
+    Statistic,
+    affordable_resamples,
+    bootstrap_interval,
+    headline_statistics,
+)
+from finelens.evaluation.scores import Scores
+from finelens.task import BoolArray, FloatArray, Task
+
+GROUP_SCHEMA = {
+    "group": pl.String,
+    "num_examples": pl.Int64,
+    "labels": pl.List(pl.String),
+    "accuracy": pl.Float64,
+    "example_f1": pl.Float64,
+}
+
+_CELLS_AT_ONCE = 4_000_000
+
+
+def group_figure(task: Task) -> str:
+    """Return the column of ``group_table`` that groups are held against one another by."""
+    return "example_f1" if task.is_multi_label else "accuracy"
+
+
+def group_table(scores: Scores, decision: Decision) -> pl.DataFrame:
+    """Return one row for each group of labelled pictures, the worst first.
+
+    Columns: group, num_examples, labels (the classes true of any of its pictures, in their
+    order), accuracy and example_f1 (as ``metrics.json`` has them, of the group alone). Sorted by
+    ``group_figure``; of equals the larger group is first. Pictures without a group are in none.
+    No rows where no two pictures share a group.
+
+    Args:
+        scores: What the model said.
+        decision: How yes is said.
+    """
+    judged = scores.labelled()
+    if not _is_grouped(judged.groups):
+        return pl.DataFrame(schema=GROUP_SCHEMA)
+    figures = _figures(judged, decision)
+    names = [judged.task.names(row_K) for row_K in judged.targets_NK == 1]
+    labels = pl.Series("labels", names, dtype=pl.List(pl.String))
+    in_order = pl.col("labels").explode().drop_nulls().cast(pl.Enum(judged.task.classes))
+    return (
+        pl.DataFrame({"group": judged.groups, **figures}, schema_overrides={"group": pl.String})
+        .with_columns(labels)
+        .drop_nulls("group")
+        .group_by("group")
+        .agg(
+            pl.len().cast(pl.Int64).alias("num_examples"),
+            in_order.unique().sort().cast(pl.String),
+            *(pl.col(name).mean() for name in figures),
+        )
+        .sort(group_figure(judged.task), "num_examples", "group", descending=[False, True, False])
+        .select(*GROUP_SCHEMA)
+    )
+
+
+def summarise_groups(
+    scores: Scores, decision: Decision, *, seed: int = 0, resamples: int | None = None
+) -> dict[str, Any] | None:
+    """Return how uneven a model is over groups, as ``metrics.json`` holds it, or None.
+
+    Keys: num_groups; num_without_group; figure (the name of what follows); mean and deviation
+    (the mean over groups, each counting once, and the standard deviation between them);
+    deviation_by_chance (about what it would be if pictures were dealt to the groups at
+    random); p_value (as ``alike_p_value``); intervals (as ``group_intervals``). NaN where
+    undefined. None where no two labelled pictures share a group.
+
+    Args:
+        scores: What the model said.
+        decision: How yes is said.
+        seed: Of the bootstrap.
+        resamples: Of the bootstrap; None takes as many as are affordable.
+    """
+    judged = scores.labelled()
+    table = group_table(scores, decision)
+    if table.is_empty() or judged.groups is None:
+        return None
+    figure = group_figure(judged.task)
+    values_G, sizes_G = table[figure].to_numpy(), table["num_examples"].to_numpy()
+    grouped_N = np.array([group is not None for group in judged.groups])
+    values_M = _figures(judged, decision)[figure][grouped_N]
+    intervals = group_intervals(judged, decision, seed=seed, resamples=resamples)
+    return {
+        "num_groups": table.height,
+        "num_without_group": int((~grouped_N).sum()),
+        "figure": figure,
+        "mean": float(values_G.mean()),
+        "deviation": float(values_G.std(ddof=1)) if len(values_G) > 1 else float("nan"),
+        "deviation_by_chance": deviation_by_chance(values_M, sizes_G),
+        "p_value": alike_p_value(values_M, values_G, sizes_G),
+        "intervals": {name: list(ends) for name, ends in intervals.items()},
+    }
+
+
+def deviation_by_chance(values_N: FloatArray, sizes_G: NDArray[np.integer]) -> float:
+    """Return the deviation of groups' means to expect where groups are alike.
+
+    The root of the mean over groups of s^2 / n_g: the expected sample variance of means of n_g
+    draws from values of variance s^2. NaN for fewer than two groups.
+
+    Args:
+        values_N: The figure of each picture.
+        sizes_G: Pictures of each group.
+    """
+    if len(sizes_G) < 2:
+        return float("nan")
+    return float(np.sqrt(np.var(values_N, ddof=1) * np.mean(1 / sizes_G)))
+
+
+def alike_p_value(values_N: FloatArray, means_G: FloatArray, sizes_G: NDArray[np.integer]) -> float:
+    """Return the p-value of groups being alike, in [0, 1].
+
+    The tail of chi-square with G - 1 degrees of freedom beyond the sum of n_g (mean_g - mean)^2
+    over s^2: how far groups lie apart where pictures are dealt to them at random. Of right and
+    wrong that is Pearson's test of homogeneity, but for a factor of (N - 1) / N. NaN for fewer
+    than two groups, 1 where all values are the same.
+
+    Args:
+        values_N: The figure of each picture.
+        means_G: Its mean in each group.
+        sizes_G: Pictures of each group.
+    """
+    if len(sizes_G) < 2:
+        return float("nan")
+    variance = float(np.var(values_N, ddof=1))
+    if not variance:
+        return 1.0
+    apart = float((sizes_G * (means_G - values_N.mean()) ** 2).sum())
+    return float(stats.chi2.sf(apart / variance, len(sizes_G) - 1))
+
+
+def group_intervals(
+    judged: Scores,
+    decision: Decision,
+    *,
+    seed: int,
+    resamples: int | None = None,
+    level: float = 0.95,
+) -> dict[str, tuple[float, float]]:
+    """Return the intervals of ``headline_intervals``, drawn by whole groups.
+
+    Pictures of one recording are alike, so that drawing them one by one makes intervals too
+    narrow. Here the groups are drawn with replacement, each with all its pictures (Davison and
+    Hinkley 1997, section 3.8, strategy 1; Field and Welsh 2007); a picture without a group is
+    one of its own. With few groups even these intervals are too narrow (Cameron, Gelbach and
+    Miller 2008). (NaN, NaN) for fewer than two groups.
+
+    Args:
+        judged: Labelled, readable pictures.
+        decision: How yes is said.
+        seed: Of the bootstrap.
+        resamples: Of the bootstrap; None takes ``affordable_resamples``.
+        level: What the intervals hold.
+    """
+    probabilities_NK = decision.probabilities(judged.task, judged.logits_NK)
+    decisions_NK = decision.decide(probabilities_NK)
+    place_N = _places(judged.groups or (None,) * judged.num_examples)
+    statistics = headline_statistics(probabilities_NK, decisions_NK, judged.targets_NK)
+    return {
+        name: bootstrap_interval(
+            _of_groups(statistic, place_N),
+            int(place_N.max(initial=-1)) + 1,
+            seed=seed,
+            resamples=resamples or affordable_resamples(*judged.targets_NK.shape),
+            level=level,
+        )
+        for name, statistic in statistics.items()
+    }
+
+
+def _of_groups(statistic: Statistic, place_N: NDArray[np.intp]) -> Statistic:
+    """Return a statistic of pictures as one of groups: a picture counts as often as its group."""
+    at_once = max(1, _CELLS_AT_ONCE // max(1, len(place_N)))
+
+    def of_groups(weights_GR: FloatArray) -> FloatArray:
+        # few groups may hold many pictures: not all resamples fit in memory
+        starts = range(0, weights_GR.shape[1], at_once)
+        parts = (weights_GR[place_N, start : start + at_once] for start in starts)
+        return np.concatenate([statistic(weights_NR) for weights_NR in parts])
+
+    return of_groups
+
+
+def _places(groups: Sequence[str | None]) -> NDArray[np.intp]:
+    """Return the number of each picture's group, from 0; one of its own where it has none."""
+    numbers: dict[object, int] = {}
+    for n, group in enumerate(groups):
+        numbers.setdefault((n,) if group is None else group, len(numbers))
+    return np.array([numbers[(n,) if group is None else group] for n, group in enumerate(groups)],
+                    dtype=np.intp)  # fmt: skip
+
+
+def _is_grouped(groups: Sequence[str | None] | None) -> bool:
+    named = [group for group in groups or () if group is not None]
+    return len(set(named)) < len(named)
+
+
+def _figures(judged: Scores, decision: Decision) -> dict[str, FloatArray]:
+    """Return each picture's figures, whose means are those of ``metrics.json``, shape (N,)."""
+    decisions_NK = decision.decide(decision.probabilities(judged.task, judged.logits_NK))
+    right_N: BoolArray = right_rows(decisions_NK, judged.targets_NK)
+    return {
+        "accuracy": right_N.astype(float),
+        "example_f1": count_cells(decisions_NK, judged.targets_NK).sum(axis=1).f1,
+    }
