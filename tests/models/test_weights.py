@@ -10,7 +10,7 @@ from finelens.errors import ModelError
 from finelens.models.backbones import create_backbone
 from finelens.models.classifier import Classifier
 from finelens.models.heads import create_head
-from finelens.models.weights import load_weights
+from finelens.models.weights import load_weights, read_safetensors, write_safetensors
 
 # beside the checkout, where the project's measuring data lies; not part of the repository
 REAL_WEIGHTS = Path(__file__).resolve().parents[3] / "shared" / "data" / "weights"
@@ -182,3 +182,16 @@ def test_real_imagenet_weights_load(file, name, options, dropped):
     backbone = create_backbone(name, options=options)
     classifier = Classifier(backbone, create_head("linear", backbone.num_features, 3))
     assert load_weights(classifier, REAL_WEIGHTS / f"{file}.imagenet.safetensors") == dropped
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_written_weights_may_be_read_by_whoever_may_read_a_new_file(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        (tmp_path / "plain").touch()
+        write_safetensors(tmp_path / "w.safetensors", {"weight": torch.arange(3.0)})
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode for name in ("plain", "w.safetensors")]
+    assert modes[0] == modes[1]
+    assert read_safetensors(tmp_path / "w.safetensors")["weight"].tolist() == [0, 1, 2]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import safetensors
-import safetensors.torch
 from pydantic import Field
 from torch import Tensor
 
@@ -25,7 +24,7 @@ from finelens.models.backbones import create_backbone
 from finelens.models.build import build_head
 from finelens.models.classifier import Classifier
 from finelens.models.pooling import create_pooling
-from finelens.models.weights import first_of, mismatches, read_safetensors
+from finelens.models.weights import first_of, mismatches, read_safetensors, write_safetensors
 from finelens.task import Task, TaskKind
 
 FORMAT = 1
@@ -149,7 +148,7 @@ def _write_parts(folder: Path, saved: SavedModel) -> None:
     for name, content in contents.items():
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         (folder / name).write_text(text + "\n", encoding="utf-8")
-    safetensors.torch.save_file(_tensors(classifier), folder / _WEIGHTS, metadata={"format": "pt"})
+    write_safetensors(folder / _WEIGHTS, _tensors(classifier))
     for path in (*folder.iterdir(), folder):
         _flush(path)
 

@@ -101,6 +101,24 @@ def read_safetensors(path: Path) -> Weights:
         ) from error
 
 
+def write_safetensors(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write tensors to a safetensors file that all may read who may read a new file there.
+
+    Args:
+        path: The file; its folder must be there.
+        weights: Contiguous tensors that share no memory.
+
+    Raises:
+        OSError: If it cannot be written.
+        SafetensorError: If it cannot be written (a full disk).
+    """
+    path.touch()
+    mode = path.stat().st_mode
+    safetensors.torch.save_file(dict(weights), path, metadata={"format": "pt"})
+    # the library makes a file that nobody but its owner can read
+    path.chmod(mode)
+
+
 def mismatches(module: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
     """Return what keeps weights from being a module's, one clause a key; empty if they fit.
 

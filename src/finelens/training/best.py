@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
+from finelens.models.weights import write_safetensors
 from finelens.replacing import replacing
 from finelens.training.resume import unwritable
 
@@ -111,6 +112,6 @@ def _save(path: Path, weights: Mapping[str, Tensor]) -> None:
     contents = {name: tensor.contiguous().clone() for name, tensor in weights.items()}
     try:
         with replacing(path) as temporary:
-            save_file(contents, temporary)
+            write_safetensors(temporary, contents)
     except (OSError, SafetensorError) as error:
         raise unwritable(path.parent, error) from error
