@@ -1,5 +1,6 @@
 """Videos in their true formats, written here, against what was encoded or another decoder."""
 
+import re
 import struct
 from fractions import Fraction
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from finelens.data.clip_facts import find_unreadable_clips, probe_clip, probe_clips
+from finelens.data.clip_facts import probe_clip
 from finelens.data.clips import read_clip
 from finelens.data.sampling import Sampling
 from finelens.errors import DataError
@@ -278,9 +279,25 @@ def test_damage_in_the_middle_is_left_out_and_told(tmp_path):
     content[starts[7] + 12 : starts[7] + 24] = bytes(12)
     path.write_bytes(content)
     clip = read_clip(str(path), Sampling(20))
-    assert clip.note == "damaged: 19 frames could be decoded, 1 packets could not"
+    assert clip.note == "damaged: 19 frames could be decoded, 1 packet could not"
     expected = np.delete(moving(), 7, axis=0)[[*range(19), 18]]
     assert np.array_equal(clip.frames_THWC, expected)
+
+
+def test_frames_that_show_errors_are_counted_and_told(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 60, (20, 48, 64, 3), dtype=np.uint8)
+    path = write(tmp_path / "a.avi", smooth() + noise, "mpeg4", "yuv420p")
+    assert read_clip(str(path), Sampling(20)).note is None
+    content = bytearray(path.read_bytes())
+    starts = [n for n in range(len(content)) if content.startswith(b"\0\0\1\xb6", n)]
+    # within a frame: its end is guessed
+    content[starts[13] + 12 : starts[13] + 40] = bytes(range(28))
+    path.write_bytes(content)
+    note = read_clip(str(path), Sampling(20)).note
+    assert note is not None
+    assert re.fullmatch(r"damaged: \d+ frames could be decoded, \d+ of them with errors", note)
+    # the range before the damage is sound
+    assert read_clip(str(path), Sampling(3), end_s=1.0).note is None
 
 
 def test_the_frame_count_of_a_header_is_not_believed(tmp_path):
@@ -320,33 +337,11 @@ def test_files_that_are_no_videos_are_told_apart(tmp_path):
         "index.mp4": "cut off before its table of frames",
         "missing.mp4": "cannot be opened: No such file or directory",
     }
-    paths = [str(tmp_path / name) for name in [*reasons, "good #1: 100%.mp4"]]
-    done = []
-    found = find_unreadable_clips(paths, progress=done.append)
-    assert list(found) == paths[:-1]
-    assert sum(done) == len(paths)
-    for path, reason in zip(paths, reasons.values(), strict=False):
-        assert reason in found[path]
-        assert path not in found[path]
-        with pytest.raises(DataError) as caught:
-            read_clip(path, Sampling(2))
-        assert str(caught.value) == f"{path}: {found[path]}"
-        assert "\n" not in str(caught.value)
-
-
-def test_facts_are_those_of_what_was_written(tmp_path):
-    video = str(write(tmp_path / "a.mp4", moving(), "libx264", "yuv420p"))
-    np.save(tmp_path / "a.npy", np.zeros((2, 7, 5, 4, 3), np.uint8))
-    (tmp_path / "frames").mkdir()
-    for n in range(3):
-        Image.new("RGB", (8, 6)).save(tmp_path / "frames" / f"{n}.png")
-    array, folder = f"{tmp_path}/a.npy#1", str(tmp_path / "frames")
-    facts = probe_clips([video, array, folder])
-    assert [vars(one) for one in facts.values() if not isinstance(one, str)] == [
-        {"num_frames": 20, "duration_s": 2.0, "height": 48, "width": 64, "note": None},
-        {"num_frames": 7, "duration_s": None, "height": 5, "width": 4, "note": None},
-        {"num_frames": 3, "duration_s": None, "height": 6, "width": 8, "note": None},
-    ]
-    Image.new("RGB", (9, 6)).save(tmp_path / "frames" / "2.png")
-    with pytest.raises(DataError, match=r"frames: frame 2.png is 9 x 6"):
-        probe_clip(folder)
+    for name, reason in reasons.items():
+        for read in (lambda path: read_clip(path, Sampling(2)), probe_clip):
+            with pytest.raises(DataError) as caught:
+                read(str(tmp_path / name))
+            assert str(caught.value).startswith(f"{tmp_path / name}: ")
+            assert reason in str(caught.value)
+            assert "\n" not in str(caught.value)
+    assert probe_clip(str(tmp_path / "good #1: 100%.mp4")).num_frames == 20

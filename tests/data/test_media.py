@@ -24,12 +24,14 @@ def test_all_else_is_a_picture(path):
     assert find_medium(table(path, "/d/b.gif")) == "pictures"
 
 
-def test_gifs_alone_are_clips_where_the_first_is_animated_or_a_row_has_a_span(tmp_path):
+def test_gifs_alone_are_clips_where_one_is_animated_or_a_row_has_a_span(tmp_path):
     still, other = Image.new("L", (8, 8)), Image.new("L", (8, 8), 255)
     still.save(tmp_path / "still.gif")
     still.save(tmp_path / "animated.gif", save_all=True, append_images=[other])
     (tmp_path / "broken.gif").write_bytes(b"GIF89a")
     assert find_medium(table(f"{tmp_path}/animated.gif", f"{tmp_path}/still.gif")) == "clips"
+    still.save(tmp_path / "a-still.gif")
+    assert find_medium(table(f"{tmp_path}/a-still.gif", f"{tmp_path}/animated.gif")) == "clips"
     assert find_medium(table(f"{tmp_path}/still.gif")) == "pictures"
     assert find_medium(table(f"{tmp_path}/broken.gif")) == "pictures"
     assert find_medium(table(f"{tmp_path}/still.gif", end_s=[2.0])) == "clips"

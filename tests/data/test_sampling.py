@@ -27,7 +27,28 @@ def test_a_stride_counts_from_the_first_frame():
     assert Sampling(4, stride=3).indices(100).tolist() == [0, 3, 6, 9]
 
 
-@pytest.mark.parametrize(("frames", "stride"), [(0, None), (4, 0)])
-def test_values_below_one_are_refused(frames, stride):
-    with pytest.raises(ConfigError, match="1 or more"):
-        Sampling(frames, stride)
+def test_frames_before_the_start_are_left_out():
+    assert Sampling(4, stride=3, start=5).indices(100).tolist() == [5, 8, 11, 14]
+    assert Sampling(4, start=20).indices(40).tolist() == [22, 27, 32, 37]
+    assert Sampling(4, start=20).indices(22).tolist() == [20, 21, 21, 21]
+    assert Sampling(3, start=9).indices(4).tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize("sampling", [Sampling(5), Sampling(5, 3), Sampling(5, 3, 7)])
+def test_the_last_frame_stands_for_others_in_a_clip_that_is_not_long_enough(sampling):
+    enough = sampling.num_enough
+    taken, fewer = sampling.indices(enough), sampling.indices(enough - 1)
+    assert len(set(taken.tolist())) == 5
+    assert (fewer[:-1] == taken[:-1]).all()
+    assert fewer[-1] == taken[-1] - 1
+    if sampling.num_read is not None:
+        assert (sampling.indices(enough) == sampling.indices(10 * enough)).all()
+
+
+@pytest.mark.parametrize(
+    ("frames", "stride", "start", "message"),
+    [(0, None, 0, "1 or more"), (4, 0, 0, "1 or more"), (4, 1, -1, "start: -1")],
+)
+def test_values_that_are_too_low_are_refused(frames, stride, start, message):
+    with pytest.raises(ConfigError, match=message):
+        Sampling(frames, stride, start)

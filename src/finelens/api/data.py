@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from finelens.config.schema import DataConfig
 from finelens.data.audit import Audit, audit
-from finelens.data.clip_facts import find_unreadable_clips
+from finelens.data.frame_cache import build_frame_cache
 from finelens.data.sources.read import read_source
-from finelens.data.verify import find_unreadable
+from finelens.data.verify import verify
 from finelens.progress import Progress, Silent
 
 
 def check(
-    data: str | Path, *, source: str = "auto", task: str = "auto", progress: Progress | None = None
+    data: str | Path,
+    *,
+    source: str = "auto",
+    task: str = "auto",
+    cache: bool = True,
+    progress: Progress | None = None,
 ) -> Audit:
-    """Return what is good and bad about pictures and labels, without training.
+    """Return what is good and bad about pictures or clips and their labels, without training.
 
     Args:
-        data: A folder of class folders, a table, Pascal VOC or A2D.
+        data: Class folders, a table, Pascal VOC, A2D, UCF-11, arrays or folders of frames.
         source: The on-disk format; ``auto`` looks at the path.
         task: ``auto``, ``multi-class`` or ``multi-label``.
+        cache: Whether the facts of clips are kept, so that the next time, and training, need not
+            decode them for these again.
         progress: Who watches.
 
     Raises:
@@ -27,8 +35,9 @@ def check(
     """
     progress = progress or Silent()
     manifest = read_source(data, source=source, task=task, progress=progress)
-    with progress.stage(f"reading {manifest.media}", manifest.num_examples) as advance:
-        find = find_unreadable_clips if manifest.media == "clips" else find_unreadable
-        problems = find(manifest.paths, progress=lambda num: advance(num, ""))
+    media = manifest.media
+    kept = build_frame_cache(DataConfig(), is_clips=media == "clips") if cache else None
+    with progress.stage(f"reading {media}", manifest.num_examples) as advance:
+        verification = verify(manifest, cache=kept, progress=lambda num: advance(num, ""))
     with progress.stage("looking for duplicates", manifest.num_examples) as advance:
-        return audit(manifest, problems, progress=lambda num: advance(num, ""))
+        return audit(manifest, verification, progress=lambda num: advance(num, ""))

@@ -21,7 +21,12 @@ _PACKAGES = ("finelens", "torch", "torchvision", "timm", "accelerate", "numpy", 
 
 
 def describe_environment(
-    manifest: Manifest, bad_files: Mapping[str, str], *, device: torch.device, precision: str
+    manifest: Manifest,
+    bad_files: Mapping[str, str],
+    *,
+    notes: Mapping[str, str],
+    device: torch.device,
+    precision: str,
 ) -> dict[str, Any]:
     """Return the content of ``environment.json``."""
     return {
@@ -40,6 +45,7 @@ def describe_environment(
         "classes": list(manifest.task.classes),
         "splits": manifest.splits,
         "bad_files": dict(bad_files),
+        "notes": dict(notes),
     }
 
 

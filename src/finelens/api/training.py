@@ -15,13 +15,14 @@ from finelens.api.environment import describe_environment
 from finelens.config.load import dump_recipe, load_recipe, parse_recipe, read_yaml
 from finelens.config.schema import Recipe
 from finelens.config.settings import apply_setting
-from finelens.data.clip_facts import find_unreadable_clips
 from finelens.data.demo.writing import write_demo
+from finelens.data.frame_cache import build_frame_cache
 from finelens.data.groups import missing_group_note
 from finelens.data.manifest import Manifest, read_manifest
+from finelens.data.sampling import Sampling
 from finelens.data.sources.read import read_source
 from finelens.data.splits import check_trainable, complete_splits, empty_classes
-from finelens.data.verify import find_unreadable
+from finelens.data.verify import Verification, clip_remarks, verify
 from finelens.errors import ConfigError, DataError, RunError, typed
 from finelens.evaluation.scores import write_table
 from finelens.progress import Progress, Silent
@@ -73,8 +74,8 @@ def train(
     resolved = _located(_with_settings(recipe, settings), data)
     root = Path(run) if run is not None else _default_run(name)
     check_new_run(root)
-    manifest, bad_files = _read_manifest(resolved, progress)
-    return _run(resolved, manifest, bad_files, root, progress)
+    manifest, verification = _read_manifest(resolved, progress)
+    return _run(resolved, manifest, verification, root, progress)
 
 
 def resume(run: str | Path, *, progress: Progress | None = None) -> Path:
@@ -124,28 +125,31 @@ def demo(*, run: str | Path | None = None, progress: Progress | None = None) -> 
 def _run(
     recipe: Recipe,
     manifest: Manifest,
-    bad_files: Mapping[str, str],
+    verification: Verification,
     root: Path,
     progress: Progress,
 ) -> Path:
     directory = RunDirectory(root)
-    setting = build_setting(recipe, manifest, directory, bad_files=bad_files, progress=progress)
+    setting = build_setting(
+        recipe, manifest, directory, bad_files=verification.problems, progress=progress
+    )
     Fit(setting)
     for line in setting.described():
         progress.say(line)
     # all that a recipe can be wrong about has been found: from here on the folder exists
     if setting.accelerator.is_main_process:
-        _begin(setting)
+        _begin(setting, verification.notes)
     setting.accelerator.wait_for_everyone()
     return _train(setting)
 
 
-def _begin(setting: Setting) -> None:
+def _begin(setting: Setting, notes: Mapping[str, str]) -> None:
     """Make the run's folder with what resuming needs; the recipe is last: it makes it a run."""
     run = create_run(setting.run.root)
     environment = describe_environment(
         setting.manifest,
         setting.bad_files,
+        notes=notes,
         device=setting.accelerator.device,
         precision=setting.precision,
     )
@@ -177,8 +181,8 @@ def _train(setting: Setting) -> Path:
     return root
 
 
-def _read_manifest(recipe: Recipe, progress: Progress) -> tuple[Manifest, dict[str, str]]:
-    """Return a recipe's pictures, all readable, all in a split; and the unreadable ones."""
+def _read_manifest(recipe: Recipe, progress: Progress) -> tuple[Manifest, Verification]:
+    """Return a recipe's pictures, all readable, all in a split; and what reading them told."""
     data = recipe.data
     if data.path is None:
         raise ConfigError("there is no data: give --data DATA, or data.path in the recipe")
@@ -198,7 +202,8 @@ def _read_manifest(recipe: Recipe, progress: Progress) -> tuple[Manifest, dict[s
         recipe.check_task(manifest.task.kind)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    manifest, bad_files = _without_bad_files(manifest, data.bad_files, progress)
+    verification = _verify(manifest, recipe, progress)
+    manifest = _without_bad_files(manifest, verification.problems, data.bad_files, progress)
     manifest = complete_splits(
         manifest,
         val_fraction=data.val_fraction,
@@ -213,7 +218,7 @@ def _read_manifest(recipe: Recipe, progress: Progress) -> tuple[Manifest, dict[s
             f"nothing can be learned of them: {', '.join(absent[:5])}"
             f"{', ...' if len(absent) > 5 else ''}"
         )
-    return manifest, bad_files
+    return manifest, verification
 
 
 def _check_medium(recipe: Recipe, manifest: Manifest) -> None:
@@ -230,29 +235,41 @@ def _check_medium(recipe: Recipe, manifest: Manifest) -> None:
         )
 
 
-def _without_bad_files(
-    manifest: Manifest, policy: str, progress: Progress
-) -> tuple[Manifest, dict[str, str]]:
+def _verify(manifest: Manifest, recipe: Recipe, progress: Progress) -> Verification:
+    taken = recipe.input
     with progress.stage(f"reading {manifest.media}", manifest.num_examples) as advance:
-        find = find_unreadable_clips if manifest.media == "clips" else find_unreadable
-        bad_files = find(manifest.paths, progress=lambda num: advance(num, ""))
+        verification = verify(
+            manifest,
+            cache=build_frame_cache(recipe.data, is_clips=taken.frames is not None),
+            progress=lambda num: advance(num, ""),
+        )
+    if taken.frames is not None:
+        for remark in clip_remarks(verification, Sampling(taken.frames, taken.stride, taken.start)):
+            progress.say(f"note: {remark}")
+    return verification
+
+
+def _without_bad_files(
+    manifest: Manifest, bad_files: Mapping[str, str], policy: str, progress: Progress
+) -> Manifest:
     if not bad_files:
-        return manifest, {}
+        return manifest
+    is_bad = pl.col("id").is_in(list(bad_files))
     if policy == "error":
-        path, reason = next(iter(bad_files.items()))
+        path = manifest.table.filter(is_bad)["path"][0]
+        reason = next(iter(bad_files.values()))
         others = f" (and {len(bad_files) - 1} other files)" if len(bad_files) > 1 else ""
         raise DataError(
             f"{path}: {reason}{others};\nmend or remove it, or leave such files out with "
             "--set data.bad_files=skip"
         )
-    is_bad = pl.col("path").is_in(list(bad_files))
     # what is handed in has a row a picture, whatever its file holds
     is_handed_in = (pl.col("split") == "test").fill_null(value=False) & pl.col("labels").is_null()
     bad = manifest.table.filter(is_bad & ~is_handed_in)["id"].to_list()
     kept = len(bad_files) - len(bad)
     handed_in = f" ({kept} without labels stay as empty rows of test)" if kept else ""
     progress.say(f"left out {len(bad)} unreadable files{handed_in}; the report names them")
-    return manifest.without(bad), bad_files
+    return manifest.without(bad)
 
 
 def _with_settings(recipe: str | Recipe, settings: Sequence[str]) -> Recipe:

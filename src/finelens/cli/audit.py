@@ -6,6 +6,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+import polars as pl
+
 from finelens.cli.display import CONSOLE
 from finelens.cli.tables import print_table
 from finelens.data.audit import Audit
@@ -20,31 +23,67 @@ def print_audit(audit: Audit, data: Path) -> None:
     for line in audit_lines(audit):
         CONSOLE.print(line, markup=False, soft_wrap=True)
     verdict = "nothing stands against training" if audit.is_clean else "mend the above first"
+    recipe = "finetune-clips " if audit.media == "clips" else ""
     CONSOLE.print(
-        f"{verdict}; next: finelens train --data {typed(data)}", markup=False, soft_wrap=True
+        f"{verdict}; next: finelens train {recipe}--data {typed(data)}",
+        markup=False,
+        soft_wrap=True,
     )
 
 
 def audit_lines(audit: Audit) -> Iterator[str]:
     """Return the findings, one a line, each with its first examples."""
     splits = ", ".join(f"{count} {name}" for name, count in audit.splits.items())
-    yield f"{audit.num_examples} pictures ({splits or 'no splits given: train makes them'})"
+    one = audit.media.removesuffix("s")
+    yield f"{audit.num_examples} {audit.media} ({splits or 'no splits given: train makes them'})"
+    if not audit.clips.is_empty():
+        yield from _clip_lines(audit.clips)
+    if audit.num_animated:
+        yield f"animated, of which the first frame alone is seen: {audit.num_animated}"
     if math.isfinite(audit.imbalance):
-        yield f"balance: the most frequent class has {audit.imbalance:.1f} x the rarest's pictures"
-    yield from _found("class without training pictures", audit.empty_classes)
+        yield (
+            f"balance: the most frequent class has {audit.imbalance:.1f} x "
+            f"the rarest's {audit.media}"
+        )
+    yield from _found(f"class without training {audit.media}", audit.empty_classes)
     if audit.num_unlabelled:
         yield f"without labels: {audit.num_unlabelled}"
     if audit.num_ignored:
         yield f"with a difficult class, which counts neither way: {audit.num_ignored}"
     yield from _found("unreadable", _told(audit.unreadable))
-    yield from _found("same file twice", _joined(audit.duplicates))
+    notes = dict(audit.clips.drop_nulls("note").select("id", "note").iter_rows())
+    yield from _found("not whole, used as far as they can be read", _told(notes))
+    same = "same file" if audit.media == "pictures" else "same frames"
+    yield from _found(f"{same} twice", _joined(audit.duplicates))
     yield from _found("look alike", _joined(audit.near_duplicates))
-    yield from _found("the same picture in two splits (leakage)", _joined(audit.leaks))
+    yield from _found(f"the same {one} in two splits (leakage)", _joined(audit.leaks))
     groups = {group: " and ".join(splits) for group, splits in audit.group_leaks.items()}
     yield from _found("group in two splits (leakage)", _told(groups))
-    yield from _found("same picture, other labels", _joined(audit.contradictions))
+    yield from _found(f"same {one}, other labels", _joined(audit.contradictions))
     if audit.group_note is not None:
         yield f"groups: {audit.group_note}"
+
+
+def _clip_lines(clips: pl.DataFrame) -> Iterator[str]:
+    sizes = clips.group_by("width", "height").len().sort("len", "width", descending=True)
+    told = [f"{width} x {height} ({count})" for width, height, count in sizes.iter_rows()]
+    if len(told) == 1:
+        told = [told[0].partition(" (")[0]]
+    more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+    yield f"pixels: {', '.join(told[:_SHOWN])}{more}"
+    seconds = clips["duration_s"].drop_nulls()
+    if not seconds.is_empty():
+        yield f"seconds a clip: {_range(seconds, '.1f')}"
+    yield (
+        f"frames a clip: {_range(clips['num_frames'], '.0f')}; "
+        "where a recipe takes more (input.frames), a clip's last frame is repeated"
+    )
+
+
+def _range(values: pl.Series, form: str) -> str:
+    quantiles = np.quantile(values.to_numpy(), [0, 0.5, 1])
+    lowest, middle, highest = (format(value, form) for value in quantiles)
+    return lowest if lowest == highest else f"{lowest} to {highest}, median {middle}"
 
 
 def _found(title: str, findings: Sequence[str]) -> Iterator[str]:

@@ -12,7 +12,13 @@ from finelens.errors import ConfigError
 
 
 def check(
-    data: Annotated[Path, typer.Argument(help="Class folders, a table, Pascal VOC or A2D.")],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Pictures or clips: class folders, a table, Pascal VOC, A2D, UCF-11, arrays or "
+            "folders of frames."
+        ),
+    ],
     source: Annotated[
         str, typer.Option(help="auto, a2d, arrays, folder, frames, table, ucf11 or voc.")
     ] = "auto",
@@ -39,10 +45,15 @@ def check(
     ] = None,
     sample: Annotated[
         str | None,
-        typer.Option(help="The sheet's picture, an id or a row; by default the first to train on."),
+        typer.Option(
+            help="The sheet's picture or clip, an id or a row; by default the first to train on."
+        ),
     ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Keep nothing of what clips were found to hold.")
+    ] = False,
 ) -> None:
-    """Audit pictures and labels before training; or see what an augmentation does to them."""
+    """Audit pictures or clips before training; or see what an augmentation does to them."""
     from finelens.cli.audit import print_audit
     from finelens.cli.display import Display
 
@@ -52,7 +63,8 @@ def check(
     for option, value in (("--out", out), ("--size", size), ("--sample", sample)):
         if value is not None:
             raise ConfigError(f"{option} {value} is of the contact sheet; give --augment POLICY")
-    print_audit(finelens.check(data, source=source, task=task, progress=Display()), data)
+    found = finelens.check(data, source=source, task=task, cache=not no_cache, progress=Display())
+    print_audit(found, data)
 
 
 def _draw_sheet(

@@ -29,12 +29,20 @@ def train(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Class folders, a CSV or Parquet table, Pascal VOC or A2D."),
+        typer.Option(
+            "--data",
+            help="Pictures or clips: class folders, a CSV or Parquet table, Pascal VOC, A2D, "
+            "UCF-11, arrays (.npy, .npz) or folders of frames.",
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe; may repeat."),
     ] = None,
+    no_cache: Annotated[
+        bool,
+        typer.Option("--no-cache", help="Keep no decoded frames on disk: data.cache=false."),
+    ] = False,
     run: RunOption = None,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a stopped run.")
@@ -45,7 +53,7 @@ def train(
 
     stopwatch, display = Stopwatch(), Display()
     if resume is not None:
-        if recipe is not None or data is not None or settings or run is not None:
+        if recipe is not None or data is not None or settings or no_cache or run is not None:
             raise ConfigError(
                 f"--resume {resume} goes on with that run's own recipe and data; "
                 "give it alone, or start a new run without it"
@@ -55,7 +63,8 @@ def train(
     if recipe is None:
         recipe = "finetune"
         display.say("recipe: finetune (the default; `finelens recipes` lists all)")
-    made = finelens.train(recipe, data, settings=settings or (), run=run, progress=display)
+    wanted = [*(settings or ()), *["data.cache=false"] * no_cache]
+    made = finelens.train(recipe, data, settings=wanted, run=run, progress=display)
     _tell(made, stopwatch)
 
 

@@ -89,12 +89,17 @@ class InputConfig(Section):
         default=None, description="of every resize"
     )
     frames: int | None = Field(
-        default=None, ge=1, description="pictures a clip; null: single pictures"
+        default=None,
+        ge=1,
+        description="frames taken of a clip; of a shorter one the last is repeated; null: pictures",
     )
     stride: int | None = Field(
         default=None,
         ge=1,
-        description="every so many frames of a clip from its start; null: evenly spread over it",
+        description="every so many frames of a clip; null: evenly spread over it",
+    )
+    start: int = Field(
+        default=0, ge=0, description="frames of a clip that are left out at its beginning"
     )
 
 

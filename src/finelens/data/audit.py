@@ -12,6 +12,11 @@ import polars as pl
 from finelens.data.fingerprints import near_pairs, take_fingerprints
 from finelens.data.groups import missing_group_note
 from finelens.data.manifest import SPLITS, Manifest
+from finelens.data.media import Medium, count_animated
+from finelens.data.verify import Verification
+
+# frames of one room look alike where nothing but a person moves
+_MOST_DIFFERENCE = {"pictures": 6.0, "clips": 2.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +24,7 @@ class Audit:
     """What an audit found; sets of pictures are tuples of sorted ids, in the order of the first.
 
     Attributes:
+        media: What the data holds; what is said of pictures below is meant of clips too.
         num_examples: Pictures looked at, N.
         counts: One row a class, in class order: ``class``, then the pictures that hold it in
             ``train``, ``val``, ``test`` and in ``none`` of these.
@@ -29,14 +35,19 @@ class Audit:
             least 1; infinite where a class has none, NaN where none has any. All pictures are
             counted where there is no train split.
         unreadable: Id and reason of each unreadable picture.
-        duplicates: Pictures whose files hold the same bytes.
-        near_duplicates: Pairs that look alike and are not the same file.
+        duplicates: Pictures whose files hold the same bytes, clips that show the same frames.
+        near_duplicates: Pairs that look alike and are not the same; of clips in one group nothing
+            is said, no division parts them.
         leaks: The duplicates and near-duplicates that lie in more than one split.
         group_leaks: Groups in more than one split, with those splits.
         contradictions: The duplicates whose labels differ.
         group_note: What is wrong with the groups of clips, from ``missing_group_note``.
+        clips: One row a readable clip: ``id``, ``num_frames``, ``duration_s`` (null where frames
+            have no times), ``height``, ``width`` and ``note``; no row of pictures.
+        num_animated: Pictures that are the first frame of an animated GIF.
     """
 
+    media: Medium
     num_examples: int
     counts: pl.DataFrame
     splits: dict[str, int]
@@ -49,7 +60,9 @@ class Audit:
     leaks: tuple[tuple[str, ...], ...]
     group_leaks: dict[str, tuple[str, ...]]
     contradictions: tuple[tuple[str, ...], ...]
-    group_note: str | None = None
+    group_note: str | None
+    clips: pl.DataFrame
+    num_animated: int
 
     @property
     def is_clean(self) -> bool:
@@ -72,45 +85,52 @@ class Audit:
 
 def audit(
     manifest: Manifest,
-    problems: Mapping[str, str],
+    verification: Verification,
     *,
     progress: Callable[[int], None] | None = None,
 ) -> Audit:
     """Return what can be found wrong with a manifest's pictures without a model.
 
-    Every readable file is read once and decoded, in threads; looking for pairs takes memory for
-    those found, not for all that are possible.
+    Every readable picture is read once and decoded, in threads; looking for pairs takes memory
+    for those found, not for all that are possible.
 
     Args:
-        manifest: Pictures with their labels, splits and groups.
-        problems: Path and reason of the unreadable files, from ``find_unreadable``; these are
-            not compared.
+        manifest: Pictures or clips with their labels, splits and groups.
+        verification: Of the manifest; what is unreadable is not compared.
         progress: Called with the number of files compared since its last call.
     """
-    rows = manifest.table.filter(
-        ~pl.col("path").is_in(pl.Series(list(problems), dtype=pl.String).implode())
-    )
-    rows = rows.unique("path", keep="first", maintain_order=True)
-    prints = take_fingerprints(rows["path"].to_list(), progress=progress)
-    rows = rows.with_columns(prints).drop_nulls("content")
+    media = manifest.media
+    named = pl.Series(list(verification.problems), dtype=pl.String)
+    rows = manifest.table.filter(~pl.col("id").is_in(named.implode()))
+    if media == "clips":
+        rows = _with_known_fingerprints(rows, verification)
+    else:
+        rows = rows.unique("path", keep="first", maintain_order=True)
+        prints = take_fingerprints(rows["path"].to_list(), progress=progress)
+        rows = rows.with_columns(prints).drop_nulls("content")
     duplicates = _same_content(rows)
-    near = _near_duplicates(rows)
+    near = _near_duplicates(rows, most_difference=_MOST_DIFFERENCE[media])
+    if media == "clips":
+        near = _across_groups(near, rows)
     split_of = dict(rows.select("id", "split").drop_nulls().iter_rows())
     counts = _count(manifest)
     return Audit(
+        media=media,
         num_examples=manifest.num_examples,
         counts=counts,
         splits=manifest.splits,
         num_unlabelled=manifest.table["labels"].null_count(),
         num_ignored=int((manifest.table["ignored"].list.len() > 0).sum()),
         imbalance=_imbalance(counts),
-        unreadable=_by_id(manifest, problems),
+        unreadable=dict(verification.problems),
         duplicates=duplicates,
         near_duplicates=near,
         leaks=tuple(ids for ids in duplicates + near if _num_splits(ids, split_of) > 1),
         group_leaks=_group_leaks(manifest.table),
         contradictions=_contradictions(rows, duplicates),
         group_note=missing_group_note(manifest),
+        clips=_clip_rows(verification),
+        num_animated=count_animated(manifest.paths) if media == "pictures" else 0,
     )
 
 
@@ -134,11 +154,24 @@ def _imbalance(counts: pl.DataFrame) -> float:
     return most / least
 
 
-def _by_id(manifest: Manifest, problems: Mapping[str, str]) -> dict[str, str]:
-    rows = manifest.table.filter(
-        pl.col("path").is_in(pl.Series(list(problems), dtype=pl.String).implode())
+def _with_known_fingerprints(rows: pl.DataFrame, verification: Verification) -> pl.DataFrame:
+    prints = [verification.facts[name].fingerprint for name in rows["id"]]
+    length = len(prints[0].thumbnail) if prints else 0
+    return rows.with_columns(
+        content=pl.Series([one.content for one in prints], dtype=pl.String),
+        look=pl.Series([one.look for one in prints], dtype=pl.UInt64),
+        thumbnail=pl.Series([one.thumbnail for one in prints], dtype=pl.Array(pl.UInt8, length)),
     )
-    return {name: problems[path] for name, path in rows.select("id", "path").iter_rows()}
+
+
+def _clip_rows(verification: Verification) -> pl.DataFrame:
+    columns = {"id": pl.String, "num_frames": pl.Int64, "duration_s": pl.Float64,
+               "height": pl.Int64, "width": pl.Int64, "note": pl.String}  # fmt: skip
+    rows = [
+        (name, one.num_frames, one.duration_s, one.height, one.width, one.note)
+        for name, one in verification.facts.items()
+    ]
+    return pl.DataFrame(rows, schema=columns, orient="row")
 
 
 def _same_content(rows: pl.DataFrame) -> tuple[tuple[str, ...], ...]:
@@ -146,12 +179,23 @@ def _same_content(rows: pl.DataFrame) -> tuple[tuple[str, ...], ...]:
     return tuple(sorted(map(tuple, groups.filter(pl.col("id").list.len() > 1)["id"].to_list())))
 
 
-def _near_duplicates(rows: pl.DataFrame) -> tuple[tuple[str, ...], ...]:
+def _near_duplicates(rows: pl.DataFrame, *, most_difference: float) -> tuple[tuple[str, ...], ...]:
     # of files with the same bytes, one is compared
     distinct = rows.sort("id").unique("content", keep="first", maintain_order=True)
     ids = distinct["id"].to_list()
-    pairs = near_pairs(distinct["look"].to_numpy(), distinct["thumbnail"].to_numpy())
+    pairs = near_pairs(
+        distinct["look"].to_numpy(),
+        distinct["thumbnail"].to_numpy(),
+        most_difference=most_difference,
+    )
     return tuple(sorted((ids[a], ids[b]) for a, b in pairs.tolist()))
+
+
+def _across_groups(
+    pairs: tuple[tuple[str, ...], ...], rows: pl.DataFrame
+) -> tuple[tuple[str, ...], ...]:
+    group_of = dict(rows.select("id", "group").iter_rows())
+    return tuple((a, b) for a, b in pairs if group_of[a] is None or group_of[a] != group_of[b])
 
 
 def _contradictions(

@@ -21,7 +21,7 @@ from finelens.errors import DataError
 class Clip:
     """T pictures of one clip, uint8 (T, H, W, 3), red first, in the order shown.
 
-    ``note`` says in words what a person should know of the file (cut off, damaged), else None.
+    ``note`` says what a person should know of the clip (cut off, damaged, incomplete), else None.
     """
 
     frames_THWC: NDArray[np.uint8]
@@ -53,16 +53,17 @@ def read_clip(
         raise DataError(f"{path}: start_s and end_s can select from video files only")
     try:
         if place.element is None:
-            frames_THWC = read_frame_folder(
+            frames_THWC, note = read_frame_folder(
                 place.path, sampling, first=place.first, last=place.last
             )
         else:
+            note = None
             frames_THWC = read_array_element(
                 place.path, place.element, sampling, member=place.member
             )
     except DataError as error:
         raise DataError(f"{path}: {str(error).removeprefix(f'{place.path}: ')}") from error
-    return Clip(frames_THWC, note=None)
+    return Clip(frames_THWC, note)
 
 
 def time_range(path: str, start_s: float | None, end_s: float | None) -> TimeRange:

@@ -141,12 +141,14 @@ class PictureDataset(Dataset[Sample]):
             self.spans[index],
             frames=preprocessing.frames,
             stride=preprocessing.stride,
+            start=preprocessing.start,
         )
 
     def _cache_key(self, index: int) -> str:
         """Return all that decides what is kept of a file, besides its content."""
         preprocessing = self.view.preprocessing
-        sampling = (preprocessing.frames, preprocessing.stride, *self.spans[index])
+        sampling = (preprocessing.frames, preprocessing.stride, preprocessing.start,
+                    *self.spans[index])  # fmt: skip
         return f"{sampling} {self.view.beginning}"
 
 

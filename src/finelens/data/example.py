@@ -14,7 +14,12 @@ Span = tuple[float | None, float | None]
 
 
 def read_example(
-    path: str, span: Span = (None, None), *, frames: int | None = None, stride: int | None = None
+    path: str,
+    span: Span = (None, None),
+    *,
+    frames: int | None = None,
+    stride: int | None = None,
+    start: int = 0,
 ) -> NDArray[np.uint8]:
     """Return the pictures at a path, uint8 of shape (T, H, W, 3); T is 1 for a picture.
 
@@ -22,7 +27,8 @@ def read_example(
         path: A picture, or a clip's place; see ``parse_place``.
         span: Of a video: the part that is the example.
         frames: T of a clip; None: it is a picture.
-        stride: Every so many frames of a clip from its start; None: evenly spread over it.
+        stride: Every so many frames of a clip; None: evenly spread over it.
+        start: Frames of a clip that are left out at its beginning.
 
     Raises:
         DataError: If it cannot be read; the message begins with the path.
@@ -30,4 +36,6 @@ def read_example(
     if frames is None:
         return read_image(path)[None]
     start_s, end_s = span
-    return read_clip(path, Sampling(frames, stride), start_s=start_s, end_s=end_s).frames_THWC
+    return read_clip(
+        path, Sampling(frames, stride, start), start_s=start_s, end_s=end_s
+    ).frames_THWC

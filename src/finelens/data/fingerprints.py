@@ -1,4 +1,4 @@
-"""Fingerprints: what tells whether two files hold the same picture, or nearly."""
+"""Fingerprints: what tells whether two files hold the same picture or clip, or nearly."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,37 @@ def difference_hash(image_HWC: NDArray[np.uint8]) -> int:
     grey = Image.fromarray(image_HWC).convert("L").resize((9, 8), Image.Resampling.LANCZOS)
     pixels = np.asarray(grey)
     return int.from_bytes(np.packbits(pixels[:, 1:] > pixels[:, :-1]).tobytes(), "big")
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What tells a picture or a clip from others.
+
+    Attributes:
+        content: Hexadecimal hash; the same for the same content.
+        look: Difference hash, of a clip's middle frame.
+        thumbnail: Squashed to 8 x 8 pixels, RGB in rows; of a clip frame by frame.
+    """
+
+    content: str
+    look: int
+    thumbnail: Sequence[int]
+
+
+def fingerprint_clip(frames_THWC: NDArray[np.uint8], num_frames: int) -> Fingerprint:
+    """Return the fingerprint of a clip.
+
+    Its content is that of what is seen, whatever kind of file holds it.
+
+    Args:
+        frames_THWC: T of its frames, evenly spread.
+        num_frames: How many it has.
+    """
+    content = hashlib.blake2b(f"{num_frames} {frames_THWC.shape}".encode(), digest_size=16)
+    content.update(frames_THWC.tobytes())
+    thumbnail = [level for frame_HWC in frames_THWC for level in _thumbnail(frame_HWC)]
+    look = difference_hash(frames_THWC[len(frames_THWC) // 2])
+    return Fingerprint(content.hexdigest(), look, thumbnail)
 
 
 def take_fingerprints(
@@ -112,7 +144,11 @@ def _take(path: str) -> tuple[str | None, int | None, list[int] | None]:
         image_HWC = decode_image(encoded, path)
     except (OSError, DataError):
         return None, None, None
+    content = hashlib.blake2b(encoded, digest_size=16).hexdigest()
+    return content, difference_hash(image_HWC), _thumbnail(image_HWC)
+
+
+def _thumbnail(image_HWC: NDArray[np.uint8]) -> list[int]:
     size = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     thumbnail = Image.fromarray(image_HWC).resize(size, Image.Resampling.BOX)
-    content = hashlib.blake2b(encoded, digest_size=16).hexdigest()
-    return content, difference_hash(image_HWC), np.asarray(thumbnail).ravel().tolist()
+    return np.asarray(thumbnail).ravel().tolist()

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from finelens.config.schema import DataConfig
 from finelens.data.cache_eviction import evict
+from finelens.data.cache_folder import cache_folder
 from finelens.data.file_content import content_key, digest
 from finelens.errors import ConfigError
 
@@ -100,6 +102,18 @@ class FrameCache:
                 "frames are decoded every time",
                 stacklevel=3,
             )
+
+
+def build_frame_cache(data: DataConfig, *, is_clips: bool) -> FrameCache | None:
+    """Return the cache that a recipe asks for: of clips, where it leaves that open.
+
+    Args:
+        data: Says whether, and how large it may grow.
+        is_clips: Whether the data are clips.
+    """
+    if not (is_clips if data.cache == "auto" else data.cache):
+        return None
+    return FrameCache(cache_folder() / "frames", max_bytes=round(data.cache_gb * 1e9))
 
 
 def _load(entry: Path) -> NDArray[np.uint8] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +46,10 @@ def list_frames(folder: str, *, first: int | None = None, last: int | None = Non
 
 def read_frame_folder(
     folder: str, sampling: Sampling, *, first: int | None = None, last: int | None = None
-) -> NDArray[np.uint8]:
-    """Return T of a folder's pictures, uint8 (T, H, W, 3); only those are read.
+) -> tuple[NDArray[np.uint8], str | None]:
+    """Return T of a folder's pictures, uint8 (T, H, W, 3), and ``missing_frames_note``.
+
+    Only those pictures are read.
 
     Args:
         folder: Where they lie.
@@ -65,7 +68,26 @@ def read_frame_folder(
         picture = read_frame(folder, names[place])
         check_size(folder, names[place], picture, (pictures or [picture])[0])
         pictures.append(picture)
-    return np.stack(pictures)[position_T]
+    note = missing_frames_note(names, first=first, last=last)
+    return np.stack(pictures)[position_T], note
+
+
+def missing_frames_note(
+    names: Sequence[str], *, first: int | None = None, last: int | None = None
+) -> str | None:
+    """Return what a person should know where a folder does not reach from a first to a last frame.
+
+    Numbers left out in between are no loss: frames may be every fifth of a video.
+
+    Args:
+        names: What ``list_frames`` found.
+        first: Number of the frame that should be the first; None asks for none.
+        last: Number of the frame that should be the last.
+    """
+    lowest, highest = _number(names[0]), _number(names[-1])
+    if first is None or last is None or (lowest <= first and highest >= last):
+        return None
+    return f"incomplete: frames {lowest} to {highest} are there, of {first} to {last}"
 
 
 def read_frame(folder: str, name: str) -> ImageArray:

@@ -28,6 +28,6 @@ def missing_group_note(manifest: Manifest) -> str | None:
         return None
     return (
         f"{num_alone} of {manifest.num_examples} clips have no group: clips of one recording may "
-        "lie in train and in test, and the figures are then too good; say in a column group "
-        "which recording each clip is from"
+        "lie in train and in test, and the figures are then too good; say in a table's column "
+        "group which recording each clip is from"
     )

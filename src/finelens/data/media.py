@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 import polars as pl
@@ -14,6 +15,7 @@ from finelens.errors import DataError
 Medium = Literal["pictures", "clips"]
 
 _VIDEOS = "|".join(name.removeprefix(".") for name in CLIP_EXTENSIONS if name != ".gif")
+_MOST_LOOKED_AT = 16
 _GIF = r"(?i)\.gif$"
 _VIDEO = rf"(?i)\.({_VIDEOS}|gif)$"
 # a folder of frames, some of its frames, an element of an array, a video
@@ -35,7 +37,7 @@ def find_medium(table: pl.DataFrame) -> Medium:
 
     Videos, elements of arrays and folders of frames (which end in ``/``) are clips, all else are
     pictures. GIFs are what the others are. Where there are only GIFs, they are clips if a row
-    has a span of time or the first by name is animated.
+    has a span of time or one of sixteen, spread evenly over their names, is animated.
 
     Args:
         table: ``id`` and ``path``, and ``start_s`` and ``end_s``, of N rows; at least one.
@@ -58,10 +60,19 @@ def find_medium(table: pl.DataFrame) -> Medium:
     if not pictures.is_empty():
         return "pictures"
     has_span = table["start_s"].is_not_null().any() or table["end_s"].is_not_null().any()
-    return "clips" if has_span or _is_animated(str(table["path"].min())) else "pictures"
+    paths = table["path"].sort().to_list()
+    looked_at = paths[:: -(-len(paths) // _MOST_LOOKED_AT)]
+    return "clips" if has_span or count_animated(looked_at) else "pictures"
+
+
+def count_animated(paths: Iterable[str]) -> int:
+    """Return how many of some files are animated GIFs."""
+    return sum(_is_animated(path) for path in paths)
 
 
 def _is_animated(path: str) -> bool:
+    if not path.lower().endswith(".gif"):
+        return False
     try:
         with Image.open(path) as image:
             return getattr(image, "is_animated", False)

@@ -31,7 +31,8 @@ class Preprocessing:
         crop_fraction: Of ``shorter``: the central square's side over the shorter side, in (0, 1].
         interpolation: ``bilinear``, ``bicubic`` or ``nearest``, of every resize.
         frames: T, pictures a clip; None for single pictures.
-        stride: Every so many frames of a clip from its start; None: evenly spread over it.
+        stride: Every so many frames of a clip; None: evenly spread over it.
+        start: Frames of a clip that are left out at its beginning.
 
     Raises:
         ConfigError: If a value is out of its range.
@@ -45,6 +46,7 @@ class Preprocessing:
     interpolation: str = "bilinear"
     frames: int | None = None
     stride: int | None = None
+    start: int = 0
 
     def __post_init__(self) -> None:
         for name, choices in (("resize", RESIZES), ("interpolation", INTERPOLATIONS)):
@@ -55,6 +57,8 @@ class Preprocessing:
             raise ConfigError(f"size: {self.size} and frames: {self.frames} must be 1 or more")
         if self.stride is not None and (self.stride < 1 or self.frames is None):
             raise ConfigError(f"stride: {self.stride} must be 1 or more, and needs frames")
+        if self.start < 0 or (self.start and self.frames is None):
+            raise ConfigError(f"start: {self.start} must be 0 or more, and needs frames")
         if not 0 < self.crop_fraction <= 1:
             raise ConfigError(f"crop_fraction: {self.crop_fraction} must be in (0, 1]")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from av.packet import Packet
@@ -43,15 +44,51 @@ def read_video(
         DataError: If nothing of the range can be decoded; the message begins with the path.
     """
     with open_video(path) as video:
-        survey = survey_video(video, span, most=_reach(sampling))
-        apart = _decode_apart(video, sampling, span, survey)
-        if apart is not None:
-            return apart, describe_damage(video, survey, survey.num_packets)
+        survey = survey_video(video, span, most=sampling.num_read)
+        frames_THWC = _decode_apart(video, sampling, span, survey)
+        if frames_THWC is not None:
+            return frames_THWC, describe_damage(video, survey, survey.num_packets)
         frames_THWC, num_frames = _decode_through(video, sampling, span, survey)
-        if num_frames == _reach(sampling):
+        if num_frames == sampling.num_read:
             # the rest was not looked at
             num_frames = max(num_frames, survey.num_packets - survey.is_torn)
         return frames_THWC, describe_damage(video, survey, num_frames)
+
+
+@dataclass(frozen=True)
+class WatchedVideo:
+    """A video of which every frame of a range was decoded.
+
+    Attributes:
+        frames_THWC: T of them, uint8.
+        num_frames: How many there are.
+        duration_s: Seconds from the range's start to the end of its last frame.
+        note: What is wrong with the file, else None.
+    """
+
+    frames_THWC: NDArray[np.uint8]
+    num_frames: int
+    duration_s: float
+    note: str | None
+
+
+def watch_video(path: str, sampling: Sampling, span: TimeRange) -> WatchedVideo:
+    """Return what decoding every frame of a range tells, and T of the frames.
+
+    Args:
+        path: A video file.
+        sampling: Which frames are kept.
+        span: The range, seconds from the beginning.
+
+    Raises:
+        DataError: As ``read_video``.
+    """
+    with open_video(path) as video:
+        survey = survey_video(video, span)
+        frames_THWC, num_frames = _decode_through(video, sampling, span, survey)
+        duration_s = max(0.0, min(survey.end_s, span.end_s) - span.start_s)
+        note = describe_damage(video, survey, num_frames)
+        return WatchedVideo(frames_THWC, num_frames, duration_s, note)
 
 
 def frames_in(video: VideoFile, span: TimeRange) -> Iterator[VideoFrame]:
@@ -65,18 +102,15 @@ def frames_in(video: VideoFile, span: TimeRange) -> Iterator[VideoFrame]:
             break
         if time_s in span:
             is_empty = False
+            video.num_torn += frame.is_corrupt
             yield frame
         elif time_s < span.start_s:
             shown, shown_until_s = frame, time_s + _length_s(video, frame)
         else:
             shown_until_s = time_s
     if is_empty and shown is not None and shown_until_s > span.start_s:
+        video.num_torn += shown.is_corrupt
         yield shown
-
-
-def _reach(sampling: Sampling) -> int | None:
-    """Return how many frames from the start are needed, None for all."""
-    return None if sampling.stride is None else (sampling.frames - 1) * sampling.stride + 1
 
 
 def _decode_apart(
@@ -100,6 +134,7 @@ def _decode_apart(
     shots = _Shots()
     for _, frame in video.frames(is_wanted):
         shots.take(len(shots.pictures), frame)
+        video.num_torn += frame.is_corrupt
         if place >= wanted[-1]:
             break
     if len(shots.pictures) != len(wanted):
@@ -128,8 +163,7 @@ def _shoot(
     video: VideoFile, sampling: Sampling, span: TimeRange, expected: int
 ) -> tuple[_Shots, int]:
     """Return the frames to keep if there are as many as expected, and how many there are."""
-    reach = _reach(sampling)
-    num_frames, most = 0, math.inf if reach is None else reach
+    num_frames, most = 0, sampling.num_read or math.inf
     wanted = set(sampling.indices(max(1, int(min(expected, most)))).tolist())
     shots = _Shots()
     for frame in frames_in(video, span):

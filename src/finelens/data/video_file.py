@@ -40,13 +40,14 @@ class VideoFile:
 
     Attributes:
         num_damaged: Packets that could not be decoded since the last ``rewind``.
+        num_torn: Frames decoded since then, and counted by who took them, that hold errors.
     """
 
     def __init__(self, path: str, container: InputContainer, stream: VideoStream) -> None:
         self.path = path
         self.container = container
         self.stream = stream
-        self.num_damaged = 0
+        self.num_damaged = self.num_torn = 0
         self._decoder = _decoder_of(stream)
         # whole numbers: fractions would take a tenth of the time of a small clip
         self._start = stream.start_time or 0
@@ -71,7 +72,7 @@ class VideoFile:
 
     def rewind(self, time_s: float = 0.0) -> None:
         """Go to the last key frame at or before a time, or where none is sure to the beginning."""
-        self.num_damaged = 0
+        self.num_damaged = self.num_torn = 0
         target = self._start + int(time_s * self._ticks_per / self._seconds_per)
         if target > self._start and self.kind in _SEEKABLE:
             self._seek(target)

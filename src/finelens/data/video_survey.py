@@ -92,11 +92,15 @@ def describe_damage(video: VideoFile, survey: Survey, num_frames: int) -> str | 
     if survey.is_at_end and (is_short or survey.is_torn or _is_cut_gif(video)):
         length = f", {survey.end_s:.1f} of {promise_s:.1f} s" if is_short else ""
         return f"cut off in the middle: {num_frames} frames could be decoded{length}"
+    if not (video.num_damaged or video.num_torn):
+        return None
+    told = [f"damaged: {num_frames} frames could be decoded"]
     if video.num_damaged:
-        return (
-            f"damaged: {num_frames} frames could be decoded, {video.num_damaged} packets could not"
-        )
-    return None
+        packets = "1 packet" if video.num_damaged == 1 else f"{video.num_damaged} packets"
+        told.append(f"{packets} could not")
+    if video.num_torn:
+        told.append(f"{video.num_torn} of them with errors")
+    return ", ".join(told)
 
 
 def _shown_s(video: VideoFile, pts: int | None, dts: int | None, end_s: float) -> float:

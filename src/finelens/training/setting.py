@@ -10,10 +10,9 @@ from accelerate import Accelerator
 
 from finelens.config.schema import Recipe
 from finelens.data.augment.augmentation import Augmentation
-from finelens.data.cache_folder import cache_folder
 from finelens.data.dataset import PictureDataset
 from finelens.data.extent import median_shorter_side
-from finelens.data.frame_cache import FrameCache
+from finelens.data.frame_cache import FrameCache, build_frame_cache
 from finelens.data.loader import Loader, resolve_workers
 from finelens.data.manifest import Manifest
 from finelens.data.preprocessing import Preprocessing
@@ -117,10 +116,8 @@ class Setting:
     @property
     def cache(self) -> FrameCache | None:
         """Return what keeps decoded frames, if anything does."""
-        data, is_clips = self.recipe.data, self.preprocessing.frames is not None
-        if not (is_clips if data.cache == "auto" else data.cache):
-            return None
-        return FrameCache(cache_folder() / "frames", max_bytes=round(data.cache_gb * 1e9))
+        is_clips = self.preprocessing.frames is not None
+        return build_frame_cache(self.recipe.data, is_clips=is_clips)
 
     @property
     def _shard(self) -> tuple[int, int]:
