@@ -1,6 +1,7 @@
 """Runs of the true on-disk format, made of synthetic scores and small real pictures."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -59,7 +60,8 @@ def make_run(tmp_path):
 
     def make(
         name="run", *, kind=TaskKind.MULTI_LABEL, classes=CLASSES, splits=("val", "test"), seed=0,
-        num_examples=24, summary=None, scores=None,
+        num_examples=24, summary=None, scores=None, recipe=None, frames=None,
+        groups=None,
     ) -> RunDirectory:  # fmt: skip
         task = Task(kind, classes)
         run = create_run(tmp_path / name)
@@ -70,13 +72,16 @@ def make_run(tmp_path):
             or make_scores(pictures, task, num_examples=num_examples, seed=seed, prefix=f"{split}-")
             for split in splits
         }
+        if groups is not None:
+            scored = {split: replace(one, groups=tuple(groups)) for split, one in scored.items()}
         decision = choose_decision(scored[splits[0]], split_name=splits[0])
         for split, of_split in scored.items():
             evaluation = evaluate(of_split, decision, split=split, resamples=20)
             write_evaluation(run.evaluation(split), evaluation, of_split, decision)
         metric = "mean_average_precision" if task.is_multi_label else "accuracy"
         write_log(run.metrics_log, metric)
-        run.recipe.write_text(yaml.safe_dump({"description": "<script>alert(1)</script>"}))
+        written = {"description": "<script>alert(1)</script>"} | (recipe or {})
+        run.recipe.write_text(yaml.safe_dump(written))
         contents = {
             run.environment: {"manifest_sha256": "ab", "versions": {"torch": "2.9"}},
             run.summary: {
@@ -87,7 +92,7 @@ def make_run(tmp_path):
             } | (summary or {}),
             run.model / "model.json": {"backbone": "resnet18"},
             run.model / "classes.json": {"task": str(kind), "classes": list(classes)},
-            run.model / "preprocessing.json": {"size": 64},
+            run.model / "preprocessing.json": {"size": 64, "frames": frames, "stride": None},
             run.model / "decision.json": decision.to_json(),
         }  # fmt: skip
         run.model.mkdir()

@@ -7,6 +7,7 @@ import pytest
 
 from finelens.reporting.chart import INKS, SERIES_INKS, draw_chart
 from finelens.reporting.comparison_figures import intervals_chart, roc_runs_chart, runs_chart
+from finelens.reporting.early_stop import EarlyStop
 from finelens.reporting.figures import Line, curves_chart, sweep_chart
 from finelens.reporting.history import read_history
 from finelens.reporting.run_curves import RunCurves
@@ -106,6 +107,26 @@ def test_probe_is_a_dashed_line_of_the_main_metric():
     chart = metric_chart(history, {"accuracy": "accuracy"}, best_epoch=1)
     assert [entry.mark for entry in chart.legend] == ["solid", "dashed"]
     assert "epoch 1" in chart.note
+
+
+def dashes(chart):
+    return re.findall(r"stroke-dasharray: ([\d.]+)", chart.svg)
+
+
+def test_an_early_stop_is_drawn_in_the_chart_of_its_metric_alone():
+    history = read_history(rows("aa"))
+    names = {"accuracy": "accuracy"}
+    plain = metric_chart(history, names, best_epoch=1)
+    stop = EarlyStop("accuracy", epoch=2, target=0.6, words="")
+    chart = metric_chart(history, names, best_epoch=1, stop=stop)
+    assert [entry.mark for entry in chart.legend] == ["solid", "dotted", "upright"]
+    assert len(dashes(chart)) == len(dashes(plain)) + 1  # the target
+    upright = "stroke-width: 1.2"
+    assert chart.svg.count(upright) == plain.svg.count(upright) + 1
+    assert loss_chart(history, stop=stop).svg == loss_chart(history).svg
+    of_loss = EarlyStop("loss", epoch=2, target=None, words="")
+    assert metric_chart(history, names, best_epoch=1, stop=of_loss).svg == plain.svg
+    assert loss_chart(history, stop=of_loss).legend[-1].label == "stopped after epoch 2"
 
 
 def test_more_runs_than_hues_stay_apart_by_dashes():

@@ -131,6 +131,14 @@ def test_figures_on_train_of_an_evaluation_go_before_the_log(make_run):
     assert not any("augmented" in note for note in comparison.notes)
 
 
+def test_groups_are_said_to_make_the_tests_too_sure(make_run):
+    said = "of one group (a recording) are alike"
+    runs = [make_run("a"), make_run("b", seed=1)]
+    assert not any(said in note for note in compare_runs(runs, "test").notes)
+    grouped = [runs[0], make_run("c", seed=1, groups=["x", "y"] * 12)]
+    assert any(said in note for note in compare_runs(grouped, "test").notes)
+
+
 def test_table_holds_time_per_picture_and_convergence(make_run):
     run = make_run("a")
     table = compare_runs([run], "val").table

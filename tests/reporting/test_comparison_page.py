@@ -35,6 +35,15 @@ def test_page_shows_warnings_and_escapes_names(make_run, tmp_path):
     assert "&lt;u&gt;a" in html
 
 
+def test_comparison_of_clips_speaks_of_clips(make_run, tmp_path):
+    runs = [make_run("a", frames=8), make_run("b", num_examples=20, frames=8)]
+    for split in ("val", "test"):
+        html = write_comparison(tmp_path / split, compare_runs(runs, split)).read_text()
+        body = re.sub(r"<style>.*?</style>|<script>.*?</script>", "", html, flags=re.DOTALL)
+        assert "picture" not in body.lower()
+        assert "training clips/s" in body.lower()
+
+
 def test_pairs_csv_holds_every_test(make_run, tmp_path):
     comparison = compare_runs([make_run("a"), make_run("b", seed=1)], "test")
     write_comparison(tmp_path / "out", comparison)

@@ -1,11 +1,9 @@
-import base64
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from finelens.reporting.gallery import THUMBNAIL_SIZE_PX, Gallery, Shown, by_rank, thumbnail
+from finelens.reporting.gallery import Gallery, Shown, by_rank
+from finelens.reporting.thumbnail import Strip, thumbnail
 
 
 @pytest.fixture
@@ -20,25 +18,8 @@ def pictures(tmp_path):
     return paths
 
 
-def shown(path, class_name="dog"):
-    return Shown(path, path, class_name, 0.5, True)
-
-
-def test_thumbnail_is_a_small_square_jpeg_of_the_middle(tmp_path):
-    wide = np.zeros((100, 300, 3), dtype=np.uint8)
-    wide[:, 100:200] = (200, 0, 0)
-    path = tmp_path / "wide.png"
-    Image.fromarray(wide).save(path)
-    encoded = thumbnail(str(path)).removeprefix("data:image/jpeg;base64,")
-    image = Image.open(io.BytesIO(base64.b64decode(encoded)))
-    assert image.size == (THUMBNAIL_SIZE_PX, THUMBNAIL_SIZE_PX)
-    assert np.abs(np.asarray(image).mean(axis=(0, 1)) - (200, 0, 0)).max() < 6
-
-
-def test_thumbnail_of_no_picture_is_none(tmp_path):
-    (tmp_path / "text.jpg").write_text("no picture")
-    assert thumbnail(str(tmp_path / "text.jpg")) is None
-    assert thumbnail(str(tmp_path / "gone.jpg")) is None
+def shown(path, class_name="dog", span=(None, None)):
+    return Shown(path, path, class_name, 0.5, True, span=span)
 
 
 def test_picture_in_several_lists_is_stored_once(pictures):
@@ -47,6 +28,20 @@ def test_picture_in_several_lists_is_stored_once(pictures):
     second = gallery.add([shown(pictures[1], "cat"), shown(pictures[0], "cat")], budget_bytes=0)
     assert len(gallery.content()) == 2
     assert [row["picture"] for row in first + second] == [0, 1, 1, 0]
+
+
+def test_clips_cut_from_one_file_are_each_shown_by_their_own_frames(tmp_path):
+    path = tmp_path / "long.gif"
+    first, *others = [Image.new("L", (40, 30), grey) for grey in range(0, 250, 10)]
+    first.save(path, save_all=True, append_images=others, duration=100)
+    spans = [(0.0, 1.0), (1.5, 2.5), (0.0, 1.0)]
+    gallery = Gallery(Strip(2))
+    rows = gallery.add([shown(str(path), span=span) for span in spans], budget_bytes=10**6)
+    assert [row["picture"] for row in rows] == [0, 1, 0]
+    assert gallery.content() == [
+        thumbnail(str(path), span, strip=Strip(2)) for span in spans[:2]
+    ]  # fmt: skip
+    assert len(set(gallery.content())) == 2
 
 
 def test_spent_budget_ends_the_list_where_it_stands(pictures):

@@ -1,14 +1,22 @@
+import base64
+import html
+import io
 import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
+from PIL import Image
+from sklearn import metrics as reference
 
 from finelens.errors import RunError
+from finelens.evaluation.scores import Scores, read_scores
 from finelens.reporting import album
 from finelens.reporting.report import write_report
-from finelens.task import TaskKind
+from finelens.task import Task, TaskKind
 
 CLASSES = ("<u>ball</u>", "car & cat", "dog")
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -17,10 +25,10 @@ VOID = {"meta", "br", "img", "link", "input", "hr"}
 class Page(HTMLParser):
     """Collects elements, text and ids, and insists that elements nest."""
 
-    def __init__(self, html):
+    def __init__(self, source):
         super().__init__()
         self.elements, self.open, self.text = [], [], []
-        self.feed(html)
+        self.feed(source)
         self.close()
         assert self.open == []
 
@@ -108,6 +116,9 @@ def test_headline_figures_are_those_of_the_evaluation(make_run):
     low, high = metrics["intervals"]["mean_average_precision"]
     assert f"95% interval {low:.1%} to {high:.1%}" in text
     assert "75.0%" in text  # fine-tuned
+    assert "Top-ranked pictures" in text
+    assert "strips" not in (run.report.read_text().split("</style>")[1].split("<script>")[0])
+    assert 'id="groups"' not in run.report.read_text()
     assert "+5.0 points" in text  # over the probe
 
 
@@ -143,13 +154,22 @@ def test_splits_share_the_room_and_the_first_has_what_others_leave(make_run, mon
     assert "To keep this file small, the first" in page.read_text()
 
 
-def test_confusion_counts_are_those_of_the_evaluation(make_run):
+def test_confusion_shows_the_probabilities_of_each_true_class_and_their_counts(make_run):
     run = make_run(kind=TaskKind.MULTI_CLASS)
-    page = read(write_report(run))
-    confusion = json.loads((run.evaluation("test") / "metrics.json").read_text())
-    cells = [td for td in page.all("td") if "recognised as" in (td.get("title") or "")]
-    told = [int(re.search(r": (\d+) \(", td["title"])[1]) for td in cells]
-    assert told == [count for row in confusion["confusion_matrix"] for count in row]
+    path = write_report(run)
+    scores = read_scores(run.evaluation("test") / "scores.parquet",
+                         Task(TaskKind.MULTI_CLASS, CLASSES))  # fmt: skip
+    truth, found = scores.targets_NK.argmax(axis=1), scores.logits_NK.argmax(axis=1)
+    cells = [td for td in read(path).all("td") if "recognised as" in (td.get("title") or "")]
+    shares = reference.confusion_matrix(truth, found, normalize="true").ravel()
+    assert [cell["style"] for cell in cells] == [f"--v: {share:.3f}" for share in shares]
+    counts = reference.confusion_matrix(truth, found).ravel()
+    assert [int(re.search(r": (\d+) \(", cell["title"])[1]) for cell in cells] == list(counts)
+    for name, told in (
+        ("share", [f"{share:.2f}" for share in shares if share]),
+        ("count", [str(count) for count in counts if count]),
+    ):
+        assert re.findall(rf'<span class="{name}">([\d.]+)</span>', path.read_text()) == told
 
 
 def test_pictures_that_are_gone_show_as_blanks(make_run):
@@ -181,6 +201,63 @@ def test_gallery_knows_what_the_model_recognises_and_what_it_misses(make_run):
         assert gallery["missed"][split]
         assert not any(row["label"] for row in gallery["wrong"][split])
         assert all(row["label"] for row in gallery["missed"][split])
+
+
+@pytest.fixture
+def make_clip_run(make_run, tmp_path):
+    """Return a function that makes a run of clips, which are the rows of an array."""
+
+    def make(name="run", *, kind=TaskKind.MULTI_CLASS, num_examples=24, groups=None):
+        generator = np.random.default_rng(1)
+        clips = generator.integers(0, 255, (num_examples, 6, 30, 40, 3), dtype=np.uint8)
+        np.save(tmp_path / f"{name}.npy", clips)
+        truth_NK = np.eye(3, dtype=np.float32)[generator.integers(0, 3, num_examples)]
+        logits_NK = 2 * truth_NK + generator.normal(size=truth_NK.shape).astype(np.float32)
+        scores = Scores(
+            ids=tuple(f"{name}.npy#{n}" for n in range(num_examples)),
+            paths=tuple(f"{tmp_path}/{name}.npy#{n}" for n in range(num_examples)),
+            logits_NK=logits_NK,
+            targets_NK=truth_NK,
+            errors=(None,) * num_examples,
+            task=Task(kind, CLASSES),
+        )
+        both = {"val": scores, "test": scores}
+        return make_run(name, kind=kind, scores=both, frames=4, groups=groups)
+
+    return make
+
+
+@pytest.mark.parametrize("kind", TaskKind)
+def test_a_run_of_clips_speaks_of_clips_and_shows_strips(make_clip_run, kind):
+    path = write_report(make_clip_run(kind=kind))
+    page = read(path)
+    assert "picture" not in "".join(page.text)
+    for _, attributes in page.elements:
+        for name in ("title", "aria-label"):
+            assert "picture" not in (attributes.get(name) or "")
+    assert "Top-ranked clips" in "".join(page.text)
+    lists = [ul for ul in page.all("ul") if "strips" in ul.get("class", "")]
+    assert len(lists) == (3 if kind is TaskKind.MULTI_LABEL else 2)
+    assert {ul["style"] for ul in lists} == {"--frames: 4"}
+    uri = gallery_of(path)["pictures"][0]
+    with Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) as strip:
+        assert strip.size == (4 * 96, 72)
+
+
+def test_groups_are_listed_worst_first_with_both_intervals(make_clip_run):
+    groups = tuple(f"tape {n % 5} <b>" for n in range(24))
+    run = make_clip_run(groups=groups)
+    path = write_report(run)
+    metrics = json.loads((run.evaluation("test") / "metrics.json").read_text())
+    table = pl.read_parquet(run.evaluation("test") / "groups.parquet")
+    section = path.read_text().split('<section id="groups">')[1].split("</section>")[0]
+    shown = re.findall(r'<th scope="row" data-value="(tape [^"]+)"', section)
+    assert [html.unescape(name) for name in shown] == 2 * table["group"].to_list()
+    assert table["accuracy"].is_sorted()
+    for low, high in (metrics["intervals"]["accuracy"], metrics["groups"]["intervals"]["accuracy"]):
+        assert f"{low:.1%} to {high:.1%}" in section
+    assert f"{metrics['groups']['mean']:.1%} on average" in section
+    assert "With only 5 groups" in section
 
 
 def test_thresholds_draw_the_best_point_by_name(make_run):

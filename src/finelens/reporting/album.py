@@ -1,4 +1,4 @@
-"""The album: each split's best-ranked pictures and worst mistakes, and the unreadable files."""
+"""The album: each split's best-ranked examples and worst mistakes, and the unreadable files."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 import polars as pl
 
+from finelens.data.example import Span
 from finelens.evaluation.ranking import worst_mistakes
 from finelens.reporting.evidence import Evidence
 from finelens.reporting.gallery import Gallery, Shown, by_rank
 from finelens.reporting.record import RunRecord
+from finelens.reporting.thumbnail import Strip
 
 MOST_MISTAKES = 24
 MOST_MISTAKES_A_CLASS = 12
@@ -28,7 +30,9 @@ def album_context(record: RunRecord, evidence: Mapping[str, Evidence]) -> dict[s
     """
     splits = [split for split in evidence if split != "train" or split == record.shown_split]
     wanted = {split: _lists(evidence[split]) for split in splits}
-    gallery = Gallery()
+    seen = record.preprocessing
+    strip = Strip.of_model(seen.get("frames"), stride=seen.get("stride"))
+    gallery = Gallery(strip)
     rows = {
         kind: _add(gallery, {split: wanted[split][kind] for split in splits}, budget_bytes=budget)
         for kind, budget in _BUDGETS.items()
@@ -38,6 +42,7 @@ def album_context(record: RunRecord, evidence: Mapping[str, Evidence]) -> dict[s
         "gallery": rows | {"pictures": gallery.content(), "most_mistakes": MOST_MISTAKES},
         "gallery_splits": splits,
         "gallery_lead": _gallery_lead(record, wanted, rows["top"]),
+        **_strip_words(strip),
         "bad_files": files[:MOST_FILES],
         "bad_files_lead": f"{len(files)} in all; the first {MOST_FILES} are listed."
         if len(files) > MOST_FILES
@@ -49,8 +54,12 @@ def _lists(evidence: Evidence) -> dict[str, list[Shown]]:
     """Return a split's lists of pictures by kind."""
     scores = evidence.scores
     mistakes = worst_mistakes(scores, evidence.decision, n=max(scores.num_examples, 1))
+    spans = evidence.spans()
     wrong, missed = (
-        [_mistake(row, is_multi_label=scores.task.is_multi_label) for row in _worst(rows)]
+        [
+            _mistake(row, span=spans[row["id"]], is_multi_label=scores.task.is_multi_label)
+            for row in _worst(rows)
+        ]
         for rows in (mistakes.filter(~pl.col("is_positive")), mistakes.filter("is_positive"))
     )
     return {"wrong": wrong, "missed": missed, "top": _top(evidence)}
@@ -69,7 +78,7 @@ def _add(
 
 
 def _top(evidence: Evidence) -> list[Shown]:
-    decided = evidence.decided()
+    decided, spans = evidence.decided(), evidence.spans()
     lists = [
         [
             Shown(
@@ -79,6 +88,7 @@ def _top(evidence: Evidence) -> list[Shown]:
                 row["probability"],
                 row["is_positive"],
                 is_decided=(row["id"], row["class"]) in decided,
+                span=spans[row["id"]],
             )
             for row in of_class.iter_rows(named=True)
         ]
@@ -94,14 +104,14 @@ def _worst(mistakes: pl.DataFrame) -> list[dict[str, Any]]:
     return mistakes.filter(within | overall).to_dicts()
 
 
-def _mistake(row: Mapping[str, Any], *, is_multi_label: bool) -> Shown:
+def _mistake(row: Mapping[str, Any], *, span: Span, is_multi_label: bool) -> Shown:
     labels, decided = (", ".join(row[name]) or "nothing" for name in ("labels", "decided"))
     # in multi-class a mistake also concerns the class that was not recognised
     about = (row["class"],) if is_multi_label else (row["class"], *row["labels"])
     note = f"recognised: {decided}" if row["is_positive"] else f"is: {labels}"
     return Shown(
         row["path"], row["id"], row["class"], row["probability"], row["is_positive"],
-        about=about, note=note,
+        about=about, note=note, span=span,
     )  # fmt: skip
 
 
@@ -111,7 +121,7 @@ def _gallery_lead(
     top: Mapping[str, Sequence[object]],
 ) -> str:
     of_split = f"{record.shown_split} " if len(top) == 1 else ""
-    lead = f"The {of_split}pictures of the highest probability of each class, 50 at most."
+    lead = f"The {of_split}{record.noun}s of the highest probability of each class, 50 at most."
     cut = {
         split: len(rows) // record.task.num_classes
         for split, rows in top.items()
@@ -121,6 +131,18 @@ def _gallery_lead(
         return lead
     told = " and ".join(f"the first {a_class} of {split}" for split, a_class in cut.items())
     return f"{lead} To keep this file small, {told} are shown; top50.parquet has all."
+
+
+def _strip_words(strip: Strip | None) -> dict[str, Any]:
+    """Return what the page says of strips of frames, and how many each has."""
+    if strip is None:
+        return {"strip_words": "", "strip_frames": None}
+    frames = "one frame" if strip.frames == 1 else f"{strip.frames} frames in the order of time"
+    return {
+        "strip_words": f"A strip holds {frames}, of what the model sees of a clip; choose it to "
+        "enlarge it. ",
+        "strip_frames": strip.frames,
+    }
 
 
 def _unreadable(record: RunRecord, evidence: Evidence) -> Sequence[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from finelens.reporting.group_results import groups_caution
 from finelens.reporting.record import (
     METRIC_WORDS,
     RunRecord,
@@ -27,12 +28,13 @@ def _not_held_out(record: RunRecord) -> list[str]:
     split = record.shown_split
     if split == "train":
         return [
-            "These figures are on the training pictures themselves: they say nothing of new ones."
+            f"These figures are on the training {record.noun}s themselves: they say nothing of "
+            "new ones."
         ]
     if split == "val":
         return [
             "There are no test figures: the epoch, the temperature and the thresholds were chosen "
-            "on these validation pictures, so the figures are somewhat too good."
+            f"on these validation {record.noun}s, so the figures are somewhat too good."
         ]
     return []
 
@@ -61,8 +63,8 @@ def _gap_to_validation(record: RunRecord) -> list[str]:
         return []
     return [
         f"Test {METRIC_WORDS[name]} is {(val - test) * 100:.1f} points below validation "
-        f"({test:.1%} against {val:.1%}), more than chance explains: do the test pictures come "
-        "from elsewhere, or were choices fitted to the validation pictures?"
+        f"({test:.1%} against {val:.1%}), more than chance explains: do the test {record.noun}s "
+        f"come from elsewhere, or were choices fitted to the validation {record.noun}s?"
     ]
 
 
@@ -76,8 +78,8 @@ def _gap_to_training(record: RunRecord) -> list[str]:
         return []
     return [
         f"Training {logged_words(name)} is {(train - val) * 100:.1f} points above validation "
-        f"({train:.1%} against {val:.1%}): the model knows its training pictures by heart; "
-        "more pictures or stronger augmentation may help."
+        f"({train:.1%} against {val:.1%}): the model knows its training {record.noun}s by heart; "
+        f"more {record.noun}s or stronger augmentation may help."
     ]
 
 
@@ -97,8 +99,8 @@ def _few_positives(record: RunRecord) -> list[str]:
     more = f" and {len(few) - 12} more" if len(few) > 12 else ""
     verb = "class has" if len(few) == 1 else "classes have"
     return [
-        f"{len(few)} {verb} fewer than {FEW_POSITIVES} {record.shown_split} pictures, so their "
-        f"own figures are little more than anecdotes: {told}{more}."
+        f"{len(few)} {verb} fewer than {FEW_POSITIVES} {record.shown_split} {record.noun}s, so "
+        f"their own figures are little more than anecdotes: {told}{more}."
     ]
 
 
@@ -106,7 +108,7 @@ def _few_pictures(record: RunRecord) -> list[str]:
     count = record.metrics[record.shown_split]["num_examples"]
     if count >= FEW_PICTURES:
         return []
-    return [f"Only {count} {record.shown_split} pictures: see how wide the intervals are."]
+    return [f"Only {count} {record.shown_split} {record.noun}s: see how wide the intervals are."]
 
 
 def _poor_calibration(record: RunRecord) -> list[str]:
@@ -129,7 +131,9 @@ def _empty_classes(record: RunRecord) -> list[str]:
         return []
     names = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
     have = "class has" if len(absent) == 1 else "classes have"
-    return [f"{len(absent)} {have} no training picture, so nothing was learned of them: {names}."]
+    return [
+        f"{len(absent)} {have} no training {record.noun}, so nothing was learned of them: {names}."
+    ]
 
 
 def _left_out(record: RunRecord) -> list[str]:
@@ -143,7 +147,7 @@ def _left_out(record: RunRecord) -> list[str]:
     unlabelled = metrics.get("num_without_labels") or 0
     if unlabelled:
         told.append(
-            f"{_files(unlabelled, record.shown_split, 'picture')} without any true class: the "
+            f"{_files(unlabelled, record.shown_split, record.noun)} without any true class: the "
             "example-averaged precision, recall and F1 count each as 0."
         )
     bad = record.summary.get("num_bad_files") or 0
@@ -173,12 +177,18 @@ def probe_and_tuned(record: RunRecord) -> tuple[float | None, float | None]:
     return probe, tuned
 
 
+def _alike_in_groups(record: RunRecord) -> list[str]:
+    caution = groups_caution(record)
+    return [caution] if caution else []
+
+
 CAUTIONS: Sequence[Callable[[RunRecord], list[str]]] = (
     _not_held_out,
     _gap_to_validation,
     _below_probe,
     _gap_to_training,
     _empty_classes,
+    _alike_in_groups,
     _few_pictures,
     _few_positives,
     _left_out,

@@ -47,7 +47,7 @@ class LegendEntry:
     Attributes:
         label: What the reader sees.
         ink: A name of ``INKS``.
-        mark: ``solid``, ``dashed``, ``dot`` or ``faint``.
+        mark: ``solid``, ``dashed``, ``dotted``, ``dot``, ``faint`` or ``upright``.
     """
 
     label: str

@@ -73,20 +73,21 @@ def _difference(first: _Judged, other: _Judged, split: str) -> str:
         odd = sorted(set(task.classes) ^ set(other_task.classes))
         what = f"{len(odd)} not in both: {', '.join(odd[:5])}" if odd else "in another order"
         return f"have different classes ({what}): their figures do not mean the same"
+    noun = first.record.noun
     ids, other_ids = set(first.table["id"]), set(other.table["id"])
     if ids != other_ids:
         return (
-            f"were evaluated on different {split} pictures ({len(other_ids)} and {len(ids)}, "
-            f"{len(ids & other_ids)} in both): differences may come from the pictures"
+            f"were evaluated on different {split} {noun}s ({len(other_ids)} and {len(ids)}, "
+            f"{len(ids & other_ids)} in both): differences may come from the {noun}s"
         )
     changed = _num_changed(first.table, other.table)
     if changed:
-        return f"were judged by different labels on {changed} of {len(ids)} {split} pictures"
+        return f"were judged by different labels on {changed} of {len(ids)} {split} {noun}s"
     key = "manifest_sha256"
     if first.record.environment.get(key) != other.record.environment.get(key):
         return (
-            f"were judged on the same {split} pictures, but their data differ elsewhere: other "
-            "training pictures, labels or splits"
+            f"were judged on the same {split} {noun}s, but their data differ elsewhere: other "
+            f"training {noun}s, labels or splits"
         )
     return ""
 

@@ -56,6 +56,7 @@ class Comparison:
         notes: What a reader should know of the figures.
         roc: The ROC curves of the runs, or None where none has any.
         classes: Names of the classes whose curves ``roc`` holds, in class order.
+        noun: What the runs' examples are called: ``picture`` or ``clip``.
     """
 
     table: pl.DataFrame
@@ -68,6 +69,7 @@ class Comparison:
     notes: tuple[str, ...]
     roc: Chart | None
     classes: tuple[str, ...]
+    noun: str
 
     @property
     def headline(self) -> pl.DataFrame:
@@ -107,7 +109,7 @@ def _compare(names: list[str], records: list[RunRecord], split: str) -> Comparis
     evidence = [
         read_evidence(record.run, split, record.task, record.decision) for record in records
     ]
-    metric, task = records[0].main_metric, records[0].task
+    metric, task, noun = records[0].main_metric, records[0].task, records[0].noun
     contenders = [
         _contender(name, record, split, metric) for name, record in zip(names, records, strict=True)
     ]
@@ -126,10 +128,11 @@ def _compare(names: list[str], records: list[RunRecord], split: str) -> Comparis
         warnings=tuple(_differences(names, records, evidence, split)),
         charts=tuple(_charts(names, records, split, metric)),
         pairs=pairs,
-        verdict=tell_verdict(contenders, pairs, METRIC_SETS[metric].in_verdict),
+        verdict=tell_verdict(contenders, pairs, METRIC_SETS[metric].in_verdict, noun=noun),
         notes=tuple(_notes(names, records, split)),
         roc=_roc(curves, split, best_of(contenders).name),
         classes=task.classes[:MOST_CLASS_CURVES],
+        noun=noun,
     )
 
 
@@ -150,13 +153,13 @@ def _differences(
 
 
 def _notes(names: Sequence[str], records: Sequence[RunRecord], split: str) -> list[str]:
-    notes = []
+    notes, noun = [], records[0].noun
     if split != "test":
         notes.append(
-            "Epochs, temperatures and thresholds were chosen on the validation pictures, so the "
+            f"Epochs, temperatures and thresholds were chosen on the validation {noun}s, so the "
             "figures on them are somewhat too good, for every run."
             if split == "val"
-            else "Figures on the training pictures say nothing of new ones."
+            else f"Figures on the training {noun}s say nothing of new ones."
         )
     logged = [
         name
@@ -166,9 +169,15 @@ def _notes(names: Sequence[str], records: Sequence[RunRecord], split: str) -> li
     if logged:
         whose = "" if len(logged) == len(names) else f" of {', '.join(logged)}"
         notes.append(
-            f"Figures on train{whose} were measured while training, on augmented pictures, in the "
+            f"Figures on train{whose} were measured while training, on augmented {noun}s, in the "
             "epoch whose weights were kept; finelens evaluate RUN --split train gives those of "
             "the finished model."
+        )
+    if any(record.metrics[split].get("groups") for record in records):
+        notes.append(
+            f"{noun.capitalize()}s of one group (a recording) are alike. Intervals and tests here "
+            f"take every {noun} for one of its own, so they are surer than {noun}s of new groups "
+            "would bear out; each run's report has the intervals by groups."
         )
     return notes
 
@@ -186,7 +195,11 @@ def _charts(
     for name, record in zip(names, records, strict=True):
         series = record.history.of("val", metric)
         curves[name] = Line(series.epochs, [1 - value for value in series.values])
-    charts = [intervals_chart(figures, title=f"{split.capitalize()} {words}")] if figures else []
+    charts = (
+        [intervals_chart(figures, title=f"{split.capitalize()} {words}", noun=records[0].noun)]
+        if figures
+        else []
+    )
     if any(line.x for line in curves.values()):
         charts.append(runs_chart(curves, title=f"Validation error (1 − {words})"))
     return charts

@@ -15,13 +15,17 @@ _LARGE_IN = (6.4, 5.2)
 
 
 def intervals_chart(
-    figures: Sequence[tuple[str, float, tuple[float, float] | None]], *, title: str
+    figures: Sequence[tuple[str, float, tuple[float, float] | None]],
+    *,
+    title: str,
+    noun: str = "picture",
 ) -> Chart:
     """Return each run's figure as a point on its 95 % interval, the first on top.
 
     Args:
         figures: Names of runs, their figures and intervals, in [0, 1].
         title: The heading.
+        noun: What the runs' examples are called.
     """
 
     def draw(axes: Axes) -> None:
@@ -37,7 +41,7 @@ def intervals_chart(
     told = "; ".join(f"{name} {value:.1%}" for name, value, _ in figures)
     return draw_chart(
         "intervals", draw, title=title, description=f"{title}: {told}.",
-        note="Bars are 95% intervals of each run alone. Runs judged on the same pictures may "
+        note=f"Bars are 95% intervals of each run alone. Runs judged on the same {noun}s may "
         "differ surely though their bars overlap: the paired tests say so.",
         size_in=(5.2, min(1.0 + 0.42 * len(figures), 12.0)),
     )  # fmt: skip

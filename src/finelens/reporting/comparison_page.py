@@ -42,11 +42,14 @@ def comparison_context(comparison: Comparison) -> dict[str, Any]:
     """Return everything that the comparison's template shows."""
     groups = {
         words: [column for column in columns if column.name in comparison.table.columns]
-        for words, columns in shown_columns(comparison.split, comparison.metric).items()
+        for words, columns in shown_columns(
+            comparison.split, comparison.metric, comparison.noun
+        ).items()
     }
     cost = {"cost": groups.pop("cost")}
     return {
         "split": comparison.split,
+        "noun": comparison.noun,
         "verdict": comparison.verdict,
         "notes": comparison.notes,
         "warnings": comparison.warnings,

@@ -31,20 +31,31 @@ class Column:
     best: str | None = None
 
 
-_FACTS = (
-    Column("training_minutes", "training minutes", lambda value: number(value, 1), "min"),
-    Column("scoring_ms_per_picture", "scoring ms/picture", lambda value: number(value, 1), "min"),
-    Column("parameters", "parameters", count, "min"),
-    Column("trained_parameters", "trained parameters", count, "min"),
-    Column("epochs", "epochs", count),
-    Column("epochs_to_convergence", "epochs to convergence", count),
-    Column("iterations_to_convergence", "iterations to convergence", count),
-    Column("training_pictures_per_second", "training pictures/s", lambda value: number(value, 0)),
-)
+def _facts(noun: str) -> list[Column]:
+    return [
+        Column("training_minutes", "training minutes", lambda value: number(value, 1), "min"),
+        Column(
+            "scoring_ms_per_picture", f"scoring ms/{noun}", lambda value: number(value, 1), "min"
+        ),
+        Column("parameters", "parameters", count, "min"),
+        Column("trained_parameters", "trained parameters", count, "min"),
+        Column("epochs", "epochs", count),
+        Column("epochs_to_convergence", "epochs to convergence", count),
+        Column("iterations_to_convergence", "iterations to convergence", count),
+        Column(
+            "training_pictures_per_second", f"training {noun}s/s", lambda value: number(value, 0)
+        ),
+    ]
 
 
-def shown_columns(split: str, metric: str) -> dict[str, list[Column]]:
-    """Return a page's columns by group: the compared split, the other splits, the cost."""
+def shown_columns(split: str, metric: str, noun: str = "picture") -> dict[str, list[Column]]:
+    """Return a page's columns by group: the compared split, the other splits, the cost.
+
+    Args:
+        split: The compared one.
+        metric: The main one.
+        noun: What the runs' examples are called.
+    """
     groups, metrics = {}, METRIC_SETS[metric]
     for of_split in dict.fromkeys([split, "test", "val", "train"]):
         # the highest figure on training pictures is no merit
@@ -53,7 +64,7 @@ def shown_columns(split: str, metric: str) -> dict[str, list[Column]]:
         groups[of_split] = [
             Column(column_of(of_split, name), METRIC_WORDS[name], percent, best) for name in shown
         ]
-    return groups | {"cost": list(_FACTS)}
+    return groups | {"cost": _facts(noun)}
 
 
 def column_of(split: str, metric: str) -> str:

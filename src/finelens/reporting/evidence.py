@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from finelens.data.example import Span
 from finelens.decision import Decision
 from finelens.evaluation.curves import curve_table
 from finelens.evaluation.evaluate import Evaluation, read_evaluation
@@ -37,6 +38,11 @@ class Evidence:
         """Return the split's name."""
         return self.evaluation.split
 
+    def spans(self) -> dict[str, Span]:
+        """Return the part of its video that each example is, by id."""
+        whole = ((None, None),) * self.scores.num_examples
+        return dict(zip(self.scores.ids, self.scores.spans or whole, strict=True))
+
     def decided(self) -> set[tuple[str, str]]:
         """Return the (id, class) pairs of readable pictures in which the class is recognised."""
         scores = self.scores.readable()
@@ -56,21 +62,25 @@ def read_evidence(run: RunDirectory, split: str, task: Task, decision: Decision)
     return Evidence(read_evaluation(folder), scores, decision)
 
 
-def sweep_charts(evidence: Evidence) -> list[Chart]:
+def sweep_charts(evidence: Evidence, noun: str = "picture") -> list[Chart]:
     """Return the threshold sweeps: averaged over classes, and over pictures.
 
     Multi-class pools the pictures instead: precision is then the accuracy among those the
     model speaks on, recall the share of all that it gets right. The precision averaged over
     classes and its best point are those of the VOC curriculum (S4); the averages over
     pictures are the A2D course's.
+
+    Args:
+        evidence: Of the split.
+        noun: What its examples are called.
     """
     table = evidence.evaluation.sweep.fill_null(float("nan"))
     thresholds = table["threshold"].to_list()
     charts = []
     families = {"macro": "mean over classes"} | (
-        {"example": "mean over pictures"}
+        {"example": f"mean over {noun}s"}
         if evidence.scores.task.is_multi_label
-        else {"micro": "all pictures together"}
+        else {"micro": f"all {noun}s together"}
     )
     for family, over in families.items():
         curves = {
@@ -117,7 +127,9 @@ def reliability(evidence: Evidence) -> Chart:
 def confusion(evidence: Evidence) -> dict[str, Any]:
     """Return a multi-class confusion as the page shows it: names, rows of cells, worst pairs.
 
-    The rows are empty for more than ``MOST_CONFUSION_CLASSES`` classes.
+    A cell's share is of its row: the probability that an example of the true class is
+    recognised as the column's (S3); 0 where there is no such example. There are no rows for
+    more than ``MOST_CONFUSION_CLASSES`` classes.
     """
     names = evidence.scores.task.classes
     counts_KK = np.array(evidence.evaluation.metrics["confusion_matrix"], dtype=np.int64)
@@ -138,7 +150,10 @@ def confusion(evidence: Evidence) -> dict[str, Any]:
     wrong_KK = counts_KK * ~np.eye(len(names), dtype=bool)
     worst = np.argsort(-wrong_KK, axis=None, kind="stable")[:_MOST_PAIRS]
     pairs = [cell(*divmod(int(place), len(names))) for place in worst if wrong_KK.flat[place]]
-    rows = [{"name": names[k], "cells": [cell(k, m) for m in columns]} for k in drawn]
+    rows = [
+        {"name": names[k], "count": int(counts_KK[k].sum()), "cells": [cell(k, m) for m in columns]}
+        for k in drawn
+    ]
     return {"names": names, "rows": rows, "pairs": pairs}
 
 

@@ -71,6 +71,11 @@ class RunRecord:
     counts: ManifestCounts | None
 
     @property
+    def noun(self) -> str:
+        """Return what the run's examples are: ``picture`` or ``clip``."""
+        return "picture" if self.preprocessing.get("frames") is None else "clip"
+
+    @property
     def main_metric(self) -> str:
         """Return the name of the metric that a run of this task is judged by."""
         return main_metric(self.task)

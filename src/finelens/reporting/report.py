@@ -11,6 +11,7 @@ from finelens.reporting.best_checkpoints import best_checkpoints
 from finelens.reporting.cautions import FEW_POSITIVES, find_cautions, probe_and_tuned
 from finelens.reporting.chart import SERIES_INKS, Chart
 from finelens.reporting.convergence import find_convergence
+from finelens.reporting.early_stop import find_early_stop
 from finelens.reporting.evidence import (
     Evidence,
     confusion,
@@ -19,6 +20,7 @@ from finelens.reporting.evidence import (
     reliability,
     sweep_charts,
 )
+from finelens.reporting.group_results import group_results
 from finelens.reporting.metric_sets import METRIC_SETS
 from finelens.reporting.page import number, render_page
 from finelens.reporting.record import (
@@ -40,8 +42,8 @@ _EQUAL_TO_ACCURACY = ("example.", "micro.")
 def write_report(run: RunDirectory, *, splits: Sequence[str] | None = None) -> Path:
     """Return the path of the report written from a run's files.
 
-    Reads nothing but the run directory and, for thumbnails, the pictures its scores name; a
-    picture that is gone shows as a blank. The same files give the same bytes.
+    Reads nothing but the run directory and, for thumbnails, the pictures and clips its scores
+    name; one that is gone shows as a blank. The same files give the same bytes.
 
     Args:
         run: A run whose splits have been evaluated.
@@ -68,12 +70,14 @@ def report_context(record: RunRecord, evidence: Mapping[str, Evidence]) -> dict[
         "name": record.run.root.resolve().name,
         "split": record.shown_split,
         "is_multi_label": is_multi_label,
+        "noun": record.noun,
         "classes": record.task.classes,
         "cautions": find_cautions(record),
         "training": _training_charts(record),
         "best_checkpoints": best_checkpoints(record),
         "learning_rate": _learning_rate(record),
-        "sweeps": _sweeps(evidence),
+        "sweeps": _sweeps(evidence, record.noun),
+        "groups": group_results(record, evidence),
         "curves": ranking_charts(shown),
         "confusion": None if is_multi_label else confusion(shown),
         "reliability": reliability(shown),
@@ -124,13 +128,15 @@ def _training_charts(record: RunRecord) -> list[Chart]:
         (name for name in METRIC_WORDS if name.replace(".", "_") == record.followed_metric),
         record.main_metric,
     )
-    logged = dict.fromkeys((first, record.main_metric, *_LOGGED))
+    stop = find_early_stop(record)
+    stopped_by = [name for name in METRIC_WORDS if stop and name.replace(".", "_") == stop.metric]
+    logged = dict.fromkeys((first, *stopped_by, record.main_metric, *_LOGGED))
     names = {
         name.replace(".", "_"): METRIC_WORDS[name]
         for name in logged
         if history.of("val", name.replace(".", "_")) and not _repeats_accuracy(record, name)
     }
-    charts = [loss_chart(history)]
+    charts = [loss_chart(history, stop=stop)]
     if names:
         shown = dict(list(names.items())[: len(SERIES_INKS)])
         converged = find_convergence(record)
@@ -140,6 +146,7 @@ def _training_charts(record: RunRecord) -> list[Chart]:
                 shown,
                 best_epoch=record.kept_epoch,
                 converged_epoch=converged.epoch if converged else None,
+                stop=stop,
             )
         )
     return charts
@@ -150,10 +157,10 @@ def _learning_rate(record: RunRecord) -> Chart | None:
     return learning_rate_chart(record.history) if is_logged else None
 
 
-def _sweeps(evidence: Mapping[str, Evidence]) -> list[Chart]:
+def _sweeps(evidence: Mapping[str, Evidence], noun: str) -> list[Chart]:
     # the split they were chosen on comes first
     order = sorted(evidence, key=lambda split: split != "val")
-    return [chart for split in order for chart in sweep_charts(evidence[split])]
+    return [chart for split in order for chart in sweep_charts(evidence[split], noun)]
 
 
 def _classes(record: RunRecord) -> dict[str, Any]:
@@ -180,24 +187,32 @@ def _classes(record: RunRecord) -> dict[str, Any]:
 def _words(record: RunRecord) -> dict[str, Any]:
     kind = "any number of them" if record.task.is_multi_label else "one of them"
     classes = record.task.num_classes
-    about = f"{record.model.get('backbone')} on {classes} classes, {kind} in a picture"
+    about = f"{record.model.get('backbone')} on {classes} classes, {kind} in a {record.noun}"
     if record.counts:
         sizes = (f"{number(n, 0)} {split}" for split, n in record.counts.by_split.items())
-        about += f" · {' / '.join(sizes)} pictures"
+        about += f" · {' / '.join(sizes)} {record.noun}s"
     shown = record.metrics[record.shown_split]
-    decision = record.decision
-    chosen_on = decision.chosen_on or "the validation split"
-    phases = record.history.phases
+    chosen_on = _chosen_on(record) or "the validation split"
     return {
         "about": about,
-        "summary_lead": f"On {number(shown['num_examples'], 0)} {record.shown_split} pictures.",
-        "training_lead": f"{record.history.num_epochs} epochs in {len(phases)} "
-        f"{'phase' if len(phases) == 1 else 'phases'}."
-        + (" Dotted lines are the borders between phases." if len(phases) > 1 else ""),
+        "summary_lead": f"On {number(shown['num_examples'], 0)} {record.shown_split} "
+        f"{record.noun}s.",
+        "training_lead": _training_lead(record),
         "thresholds_lead": _thresholds_lead(record),
         "calibration_lead": "When the model says 80%, is it right eight times in ten? Its "
         f"temperature was chosen on {chosen_on}.",
     }
+
+
+def _training_lead(record: RunRecord) -> str:
+    num_epochs, num_phases = record.history.num_epochs, len(record.history.phases)
+    stop = find_early_stop(record)
+    lead = (
+        f"{num_epochs} {'epoch' if num_epochs == 1 else 'epochs'} in {num_phases} "
+        f"{'phase' if num_phases == 1 else 'phases'}."
+    )
+    borders = "Dotted lines are the borders between phases." if num_phases > 1 else ""
+    return " ".join(words for words in (lead, stop.words if stop else "", borders) if words)
 
 
 def _thresholds_lead(record: RunRecord) -> str:
@@ -211,12 +226,17 @@ def _thresholds_lead(record: RunRecord) -> str:
     goal = (
         "fixed"
         if decision.goal == "fixed"
-        else (f"chosen for {decision.goal.replace('f1', 'F1')} on {decision.chosen_on}")
+        else (f"chosen for {decision.goal.replace('f1', 'F1')} on {_chosen_on(record)}")
     )
     return (
         f"The model decides by thresholds, {scope}, {goal}. "
         "Here one threshold moves for all classes."
     )
+
+
+def _chosen_on(record: RunRecord) -> str:
+    # "val (300 pictures)", whatever they are
+    return record.decision.chosen_on.replace("picture", record.noun)
 
 
 def _sections(context: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -225,6 +245,7 @@ def _sections(context: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("training", "Training", context["training"]),
         ("classes", "Classes", True),
         ("confusion", "Confusion", context["confusion"]),
+        ("groups", "Groups", context["groups"]),
         ("thresholds", "Thresholds", True),
         ("curves", "PR and ROC", True),
         ("calibration", "Calibration", True),
@@ -241,7 +262,7 @@ def _is_known(record: RunRecord, name: str) -> bool:
 
 
 def _repeats_accuracy(record: RunRecord, name: str) -> bool:
-    # where every picture has one class and gets one, these averages all are the accuracy
+    # where every example has one class and gets one, these averages all are the accuracy
     return not record.task.is_multi_label and name.startswith(_EQUAL_TO_ACCURACY)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from finelens.reporting.convergence import find_convergence
+from finelens.reporting.early_stop import find_early_stop
 from finelens.reporting.page import count, number
 from finelens.reporting.record import RunRecord, logged_words
 
@@ -12,19 +16,27 @@ def run_facts(record: RunRecord) -> list[tuple[str, str]]:
     summary = record.summary
     seconds = summary.get("seconds_per_picture")
     trained = summary.get("num_trainable_parameters")
+    stop = find_early_stop(record)
     facts = {
         "Backbone": record.model.get("backbone"),
-        "Input": f"{record.preprocessing['size']} × {record.preprocessing['size']} px",
+        "Input": _input(record.preprocessing),
         "Parameters": count(summary["num_parameters"]) if "num_parameters" in summary else None,
         "Trained parameters": count(trained) if trained is not None else None,
         "Epochs": str(record.history.num_epochs) if record.history.num_epochs else None,
         "Converged": _convergence(record),
         "Training time": _spoken_minutes(summary.get("training_minutes")),
-        "Training speed": _speed(summary.get("samples_per_second")),
-        "Scoring": f"{number(seconds * 1000, 1)} ms a picture" if seconds else None,
-        "Training ended": summary.get("stopped"),
+        "Training speed": _speed(summary.get("samples_per_second"), record.noun),
+        "Scoring": f"{number(seconds * 1000, 1)} ms a {record.noun}" if seconds else None,
+        "Training ended": f"early, after epoch {stop.epoch}" if stop and stop.epoch else None,
     }
     return [(words, str(value)) for words, value in facts.items() if value]
+
+
+def _input(preprocessing: Mapping[str, Any]) -> str:
+    size, frames = preprocessing["size"], preprocessing.get("frames")
+    stride = preprocessing.get("stride")
+    apart = f", {stride} apart" if stride else ""
+    return f"{f'{frames} frames{apart}, ' if frames else ''}{size} × {size} px"
 
 
 def _convergence(record: RunRecord) -> str | None:
@@ -42,5 +54,5 @@ def _spoken_minutes(minutes: float | None) -> str | None:
     return f"{minutes * 60:.0f} s" if minutes < 2 else f"{minutes:.1f} min"
 
 
-def _speed(pictures_per_second: float | None) -> str | None:
-    return None if pictures_per_second is None else f"{number(pictures_per_second, 0)} pictures/s"
+def _speed(per_second: float | None, noun: str) -> str | None:
+    return None if per_second is None else f"{number(per_second, 0)} {noun}s/s"

@@ -9,14 +9,21 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from finelens.reporting.chart import INKS, SERIES_INKS, Chart, LegendEntry, draw_chart
+from finelens.reporting.early_stop import EarlyStop, told_value
 from finelens.reporting.figures import draw_ring
 from finelens.reporting.history import History, Series
 
 WIDE_IN = (10.8, 1.9)
 
 
-def loss_chart(history: History) -> Chart:
-    """Return training and validation loss over epochs, with the phase borders."""
+def loss_chart(history: History, *, stop: EarlyStop | None = None) -> Chart:
+    """Return training and validation loss over epochs, with the phase borders.
+
+    Args:
+        history: What was measured.
+        stop: How training stopped; drawn where the loss decided it.
+    """
+    stop = stop if stop and stop.metric == "loss" else None
     splits = [("train", "blue", "training"), ("val", "orange", "validation")]
     drawn = [(history.of(split, "loss"), ink, label) for split, ink, label in splits]
 
@@ -24,6 +31,7 @@ def loss_chart(history: History) -> Chart:
         for series, ink, _ in drawn:
             draw_series(axes, series, ink)
         draw_epochs(axes, history)
+        draw_stop(axes, stop)
         axes.set_ylabel("loss")
 
     lowest = _best_epoch(history.of("val", "loss"), lowest=True)
@@ -31,7 +39,8 @@ def loss_chart(history: History) -> Chart:
         "loss", draw,
         title="Loss",
         description="Training and validation loss over epochs. " + _ends(drawn),
-        legend=[LegendEntry(label, ink) for series, ink, label in drawn if series],
+        legend=[LegendEntry(label, ink) for series, ink, label in drawn if series]
+        + _stop_legend(stop),
         note=f"Validation loss was lowest after epoch {lowest}." if lowest else "",
     )  # fmt: skip
 
@@ -42,8 +51,9 @@ def metric_chart(
     *,
     best_epoch: int | None,
     converged_epoch: int | None = None,
+    stop: EarlyStop | None = None,
 ) -> Chart:
-    """Return validation metrics over epochs, with phase borders and the kept epoch.
+    """Return validation metrics over epochs, with phase borders, the kept epoch and the stop.
 
     Args:
         history: What was measured.
@@ -51,7 +61,9 @@ def metric_chart(
             probe value becomes a dashed line.
         best_epoch: The epoch whose weights were kept, or None.
         converged_epoch: The first epoch near the main metric's best, or None.
+        stop: How training stopped; drawn where one of the metrics decided it.
     """
+    stop = stop if stop and stop.metric in names else None
     inks = dict(zip(names, SERIES_INKS, strict=False))
     main = next(iter(names))
     drawn = [(history.of("val", name), ink, names[name]) for name, ink in inks.items()]
@@ -66,11 +78,13 @@ def metric_chart(
         if converged_epoch and (near := history.of("val", main).at(converged_epoch)) is not None:
             axes.plot(converged_epoch, near, "D", markersize=6, color=INKS[inks[main]])
         draw_epochs(axes, history)
+        draw_stop(axes, stop)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 
     legend = [LegendEntry(label, ink) for series, ink, label in drawn if series]
     if main in history.probe:
         legend.append(LegendEntry(f"{names[main]} of the probe", inks[main], "dashed"))
+    legend += _stop_legend(stop)
     return draw_chart(
         "metrics", draw,
         title="Validation metrics",
@@ -87,7 +101,8 @@ def learning_rate_chart(history: History) -> Chart:
     def draw(axes: Axes) -> None:
         draw_series(axes, series, "green")
         draw_epochs(axes, history)
-        axes.set_ylim(bottom=0)
+        # room above a rate that hardly moves
+        axes.set_ylim(0, 1.08 * max(series.values))
 
     return draw_chart(
         "learning-rate", draw,
@@ -118,6 +133,24 @@ def draw_epochs(axes: Axes, history: History) -> None:
             middle = (phase.first_epoch + phase.last_epoch) / 2
             axes.text(middle, 1.01, phase.name, color=INKS["muted"], ha="center", va="bottom",
                       fontsize=7.5, transform=axes.get_xaxis_transform())  # fmt: skip
+
+
+def draw_stop(axes: Axes, stop: EarlyStop | None) -> None:
+    """Draw the target as a dotted line, and an upright line at the epoch of an early stop."""
+    if stop and stop.target is not None:
+        axes.axhline(stop.target, color=INKS["ink"], linewidth=1, dashes=(1.5, 2.5))
+    if stop and stop.epoch is not None:
+        axes.axvline(stop.epoch, color=INKS["ink"], linewidth=1.2)
+
+
+def _stop_legend(stop: EarlyStop | None) -> list[LegendEntry]:
+    legend = []
+    if stop and stop.target is not None:
+        words = f"target {told_value(stop.metric, stop.target)}"
+        legend.append(LegendEntry(words, "ink", "dotted"))
+    if stop and stop.epoch is not None:
+        legend.append(LegendEntry(f"stopped after epoch {stop.epoch}", "ink", "upright"))
+    return legend
 
 
 def _marked(best_epoch: int | None, converged_epoch: int | None) -> str:

@@ -35,7 +35,9 @@ class Contender:
     epochs: int | None = None
 
 
-def tell_verdict(runs: Sequence[Contender], pairs: pl.DataFrame, metrics: Sequence[str]) -> str:
+def tell_verdict(
+    runs: Sequence[Contender], pairs: pl.DataFrame, metrics: Sequence[str], *, noun: str = "picture"
+) -> str:
     """Return the sentence that says which run is better, and which trained faster.
 
     Two runs are told apart by each metric given, the main one first; more are held against the
@@ -48,10 +50,14 @@ def tell_verdict(runs: Sequence[Contender], pairs: pl.DataFrame, metrics: Sequen
         runs: In the order of the table.
         pairs: As ``pairing.pairs_table`` gives it.
         metrics: Names of tested metrics, one or more.
+        noun: What the runs' examples are called.
     """
     if len(runs) < 2:
         return ""
-    clauses = _of_two(runs, pairs, metrics) if len(runs) == 2 else _of_many(runs, pairs, metrics[0])
+    if len(runs) == 2:
+        clauses = _of_two(runs, pairs, metrics, noun)
+    else:
+        clauses = _of_many(runs, pairs, metrics[0], noun)
     return f"{'; '.join(clause for clause in clauses if clause)}."
 
 
@@ -96,29 +102,31 @@ def _bare(fraction: float) -> str:
     return tell_points(fraction).removeprefix("+")
 
 
-def _of_two(runs: Sequence[Contender], pairs: pl.DataFrame, metrics: Sequence[str]) -> list[str]:
+def _of_two(
+    runs: Sequence[Contender], pairs: pl.DataFrame, metrics: Sequence[str], noun: str
+) -> list[str]:
     first, other = (run.name for run in runs)
     found = {row["metric"]: row for row in pairs.iter_rows(named=True)}
     main, *more = (found.get(metric) for metric in metrics)
     if main is None:
-        return [f"{first} and {other} cannot be tested: they share no picture and label"]
+        return [f"{first} and {other} cannot be tested: they share no {noun} and label"]
     words = METRIC_WORDS[main["metric"]]
     if not _is_known(main):
-        clauses = [f"{first} and {other} cannot be compared in {words}: {_reason(main)}"]
+        clauses = [f"{first} and {other} cannot be compared in {words}: {_reason(main, noun)}"]
     elif is_significant(main):
         worse = other if better_of(main) == first else first
         clauses = [f"{better_of(main)} is better than {worse} by {_by(main)}"]
     else:
         clauses = [f"{first} and {other} do not differ significantly in {words} "
                    f"({tell_p(main['holm_p_value'])})"]  # fmt: skip
-    return [*clauses, *(_beside(row, main) for row in more if row is not None), _speed(runs)]
+    return [*clauses, *(_beside(row, main, noun) for row in more if row is not None), _speed(runs)]
 
 
-def _beside(row: Mapping[str, Any], main: Mapping[str, Any]) -> str:
+def _beside(row: Mapping[str, Any], main: Mapping[str, Any], noun: str) -> str:
     """Return the clause of a second metric of two runs, after that of the main one."""
     words = METRIC_WORDS[row["metric"]]
     if not _is_known(row):
-        return f"they cannot be compared in {words}: {_reason(row)}"
+        return f"they cannot be compared in {words}: {_reason(row, noun)}"
     if is_significant(row):
         but = "" if is_significant(main) else "but "
         return f"{but}{better_of(row)} is better by {_by(row)}"
@@ -131,10 +139,10 @@ def _is_known(row: Mapping[str, Any]) -> bool:
     return row["holm_p_value"] is not None
 
 
-def _reason(row: Mapping[str, Any]) -> str:
+def _reason(row: Mapping[str, Any], noun: str) -> str:
     """Return why a row of the pairs has no p-value."""
     number = row["num_pictures"]
-    shared = f"{number} {'picture' if number == 1 else 'pictures'} they share"
+    shared = f"{number} {noun if number == 1 else f'{noun}s'} they share"
     figures = {row["run"]: row["figure"], row["other"]: row["other_figure"]}
     lacking = [name for name, figure in figures.items() if figure is None]
     if not lacking:
@@ -153,7 +161,7 @@ def _by(row: Mapping[str, Any]) -> str:
     return f"{points} points of {words} {tell_interval(*ends)}, {tell_p(row['holm_p_value'])}"
 
 
-def _of_many(runs: Sequence[Contender], pairs: pl.DataFrame, metric: str) -> list[str]:
+def _of_many(runs: Sequence[Contender], pairs: pl.DataFrame, metric: str, noun: str) -> list[str]:
     best = best_of(runs)
     if best.figure is None:
         words = METRIC_WORDS[metric]
@@ -178,7 +186,7 @@ def _of_many(runs: Sequence[Contender], pairs: pl.DataFrame, metric: str) -> lis
     opening = f"{has} {METRIC_WORDS[metric]} ({percent(best.figure)})"
     return [
         _standing(opening, beaten, [name for name in alike if name not in level]),
-        f"on the pictures they share it is worse than {_listed(ahead)}" if ahead else "",
+        f"on the {noun}s they share it is worse than {_listed(ahead)}" if ahead else "",
         f"{_listed(untested)} could not be tested against it" if untested else "",
         _fastest(best, near),
     ]  # fmt: skip

@@ -26,13 +26,20 @@ function element(name, className, text) {
   if (text !== undefined) made.textContent = text;
   return made;
 }
-// One picture with its probability and whether the label agrees.
-function tile(shown, pictures) {
+// One picture, or strip of a clip's frames, with its probability and whether the label agrees.
+function tile(shown, pictures, isStrip) {
   const agreement = shown.label === null ? ["unknown", "?", "label unknown"]
     : shown.label ? ["yes", "✓", "labelled so"] : ["no", "✗", "not labelled so"];
   const item = element("li", shown.note ? "mistake" : `${agreement[0]}${shown.decided ? "" : " undecided"}`);
   item.title = `${shown.id}\n${shown.class} ${shown.probability.toFixed(3)}, ${agreement[2]}${shown.note ? `\n${shown.note}` : ""}`;
-  const frame = element("span", "frame");
+  const frame = element(isStrip ? "button" : "span", "frame");
+  if (isStrip) {
+    frame.type = "button";
+    frame.setAttribute("aria-expanded", "false");
+    frame.addEventListener("click", () => {
+      frame.setAttribute("aria-expanded", String(item.classList.toggle("enlarged")));
+    });
+  }
   const picture = pictures[shown.picture];
   if (picture) {
     const image = element("img");
@@ -40,12 +47,13 @@ function tile(shown, pictures) {
     image.alt = `${shown.id}: ${shown.class}, probability ${shown.probability.toFixed(2)}, ${agreement[2]}`;
     frame.append(image);
   } else {
-    frame.append(element("span", "blank", "picture not available"));
+    frame.append(element("span", "blank", `${isStrip ? "clip" : "picture"} not available`));
   }
   const words = element("div", "words");
   words.append(element("b", "", shown.probability.toFixed(2)), " ");
   words.append(shown.note ? element("b", "", shown.class) : element("span", "mark", agreement[1]));
   if (shown.note) words.append(element("div", "", shown.note));
+  if (isStrip) words.append(element("div", "id", shown.id));
   item.append(frame, words);
   return item;
 }
@@ -54,7 +62,8 @@ if (holder) {
   const data = JSON.parse(holder.textContent);
   const fill = (id, shown) => {
     const list = document.getElementById(id);
-    list.replaceChildren(...shown.map((one) => tile(one, data.pictures)));
+    const isStrip = list.classList.contains("strips");
+    list.replaceChildren(...shown.map((one) => tile(one, data.pictures, isStrip)));
     const empty = document.getElementById(`${id}-empty`);
     if (empty) empty.hidden = shown.length > 0;
   };
