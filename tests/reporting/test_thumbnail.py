@@ -58,6 +58,11 @@ def test_strip_comes_from_the_part_of_the_video_that_is_the_clip(gif):
     assert greys == pytest.approx(100 + 10 * Sampling(4).indices(10), abs=3)
 
 
+def test_frames_left_out_at_the_beginning_are_not_shown(gif):
+    greys = greys_of(thumbnail(gif, strip=Strip(3, stride=2, start=10)), 3)
+    assert greys == pytest.approx([100, 120, 140], abs=3)
+
+
 def test_the_same_gif_is_a_picture_to_a_model_of_pictures(gif):
     assert decoded(thumbnail(gif)).shape == (THUMBNAIL_SIZE_PX, THUMBNAIL_SIZE_PX, 3)
 
@@ -72,11 +77,14 @@ def test_frames_keep_their_shape_within_limits(tmp_path, size, height):
     assert strip_HWC.shape == (height, 3 * FRAME_WIDTH_PX, 3)
 
 
-@pytest.mark.parametrize(("frames", "stride"), [(30, None), (30, 2), (16, 4), (9, 1), (3, 7)])
-def test_strip_covers_what_the_model_sees(frames, stride):
-    strip = Strip.of_model(frames, stride=stride)
-    shown = Sampling(strip.frames, strip.stride).indices(300)
-    seen = Sampling(frames, stride).indices(300)
+@pytest.mark.parametrize(
+    ("frames", "stride", "start"),
+    [(30, None, 0), (30, None, 100), (30, 2, 0), (16, 4, 60), (9, 1, 0), (3, 7, 0)],
+)
+def test_strip_covers_what_the_model_sees(frames, stride, start):
+    strip = Strip.of_model(frames, stride=stride, start=start)
+    shown = Sampling(strip.frames, strip.stride, strip.start).indices(300)
+    seen = Sampling(frames, stride, start).indices(300)
     assert len(shown) == min(frames, 5)
     apart = seen[-1] - seen[0]
     assert abs(shown[0] - seen[0]) <= 0.15 * apart

@@ -31,7 +31,9 @@ def album_context(record: RunRecord, evidence: Mapping[str, Evidence]) -> dict[s
     splits = [split for split in evidence if split != "train" or split == record.shown_split]
     wanted = {split: _lists(evidence[split]) for split in splits}
     seen = record.preprocessing
-    strip = Strip.of_model(seen.get("frames"), stride=seen.get("stride"))
+    strip = Strip.of_model(
+        seen.get("frames"), stride=seen.get("stride"), start=seen.get("start") or 0
+    )
     gallery = Gallery(strip)
     rows = {
         kind: _add(gallery, {split: wanted[split][kind] for split in splits}, budget_bytes=budget)

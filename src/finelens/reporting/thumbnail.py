@@ -27,25 +27,30 @@ class Strip:
     Attributes:
         frames: How many.
         stride: Every so many; None: evenly spread over the clip.
+        start: Frames left out at the clip's beginning.
     """
 
     frames: int
     stride: int | None = None
+    start: int = 0
 
     @classmethod
-    def of_model(cls, frames: int | None, *, stride: int | None = None) -> Strip | None:
+    def of_model(
+        cls, frames: int | None, *, stride: int | None = None, start: int = 0
+    ) -> Strip | None:
         """Return the strip over what a model sees of a clip, or None where it sees pictures.
 
         Args:
             frames: T of the model's preprocessing; None: it sees pictures.
             stride: Of the model's preprocessing.
+            start: Of the model's preprocessing.
         """
         if frames is None:
             return None
         shown = min(frames, STRIP_FRAMES)
         if stride is not None and shown > 1:
             stride = max(1, (frames - 1) * stride // (shown - 1))
-        return cls(shown, stride)
+        return cls(shown, stride, start)
 
 
 def thumbnail(path: str, span: Span = (None, None), *, strip: Strip | None = None) -> str | None:
