@@ -57,11 +57,12 @@ def test_gaussian_of_a_single_row_blurs_along_it(apply, noise):
 
 
 @pytest.mark.parametrize("shape", [(30, 41), (1, 20), (20, 1), (2, 2), (1, 1)])
-def test_median_equals_scipys(apply, noise, shape):
-    for seed in range(5):
+@pytest.mark.parametrize("kernel", [3, 5, 9])
+def test_median_equals_scipys(apply, noise, shape, kernel):
+    for seed in range(3):
         picture = noise(*shape, seed=seed)
-        expected = ndimage.median_filter(picture.numpy(), size=(1, 3, 3), mode="nearest")
-        assert np.array_equal(apply("median_blur", picture).numpy(), expected)
+        expected = ndimage.median_filter(picture.numpy(), size=(1, kernel, kernel), mode="nearest")
+        assert np.array_equal(apply("median_blur", picture, kernel=kernel).numpy(), expected)
 
 
 @pytest.mark.parametrize("kernel", [3, 5, 9])

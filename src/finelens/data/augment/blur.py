@@ -12,7 +12,12 @@ from numpy.random import Generator
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from finelens.data.augment.settings import OddKernel, PositiveRange, Probability
+from finelens.data.augment.settings import (
+    MedianKernel,
+    OddKernel,
+    PositiveRange,
+    Probability,
+)
 from finelens.data.preprocessing import Preprocessing
 
 
@@ -68,25 +73,20 @@ def median_blur(
     generator: Generator,
     _preprocessing: Preprocessing,
     *,
-    kernel: Literal[3] = 3,
+    kernel: MedianKernel = 3,
     p: Probability = 1.0,
 ) -> Tensor:
-    """Return the view, with probability p each value the median of the 3 x 3 around it.
+    """Return the view, with probability p each value the median of the square around it.
 
     Beyond the border the outermost pixels are repeated, as in OpenCV's ``medianBlur``.
     """
     if generator.random() >= p:
         return view_CHW
     wide_CHW = _widened(view_CHW, kernel // 2, "edge")
-    columns = _sorted_three(*(wide_CHW[..., n : n + view_CHW.shape[-2], :] for n in range(3)))
-    # the median of nine is that of the highest low, the middle middle and the lowest high of
-    # three sorted columns, and neighbours share their columns (Paeth, 1990)
-    low, middle, high = (
-        tuple(column[..., n : n + view_CHW.shape[-1]] for n in range(3)) for column in columns
-    )
-    highest_low = torch.maximum(torch.maximum(low[0], low[1]), low[2])
-    lowest_high = torch.minimum(torch.minimum(high[0], high[1]), high[2])
-    return _median_of_three(highest_low, _median_of_three(*middle), lowest_high)
+    if kernel == 3:
+        return _median_of_nine(wide_CHW)
+    squares = wide_CHW.unfold(-2, kernel, 1).unfold(-2, kernel, 1)
+    return squares.flatten(-2).median(dim=-1).values
 
 
 def _smoothed(view_CHW: Tensor, kernel: int, spread: float) -> Tensor:
@@ -114,6 +114,18 @@ def _widened(view_CHW: Tensor, margin: int, mode: Literal["reflect", "edge"]) ->
     # unlike torch's, numpy's padding takes uint8 and sides of one pixel
     margins = [(0, 0)] * (view_CHW.ndim - 2) + [(margin, margin)] * 2
     return torch.from_numpy(np.pad(view_CHW.contiguous().numpy(), margins, mode=mode))
+
+
+def _median_of_nine(wide_CHW: Tensor) -> Tensor:
+    """Return the median of the 3 x 3 around each value but the outermost."""
+    height, width = (side - 2 for side in wide_CHW.shape[-2:])
+    columns = _sorted_three(*(wide_CHW[..., n : n + height, :] for n in range(3)))
+    # the median of nine is that of the highest low, the middle middle and the lowest high of
+    # three sorted columns, and neighbours share their columns (Paeth, 1990)
+    low, middle, high = (tuple(column[..., n : n + width] for n in range(3)) for column in columns)
+    highest_low = torch.maximum(torch.maximum(low[0], low[1]), low[2])
+    lowest_high = torch.minimum(torch.minimum(high[0], high[1]), high[2])
+    return _median_of_three(highest_low, _median_of_three(*middle), lowest_high)
 
 
 def _sorted_three(a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:

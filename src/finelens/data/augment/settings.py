@@ -71,7 +71,8 @@ def _told(error: ValidationError, name: str) -> str:
     place = ".".join(map(str, (name, *problem["loc"])))
     if problem["type"] == "missing":
         return f"{place} is missing"
-    return f"{place}: {problem['input']!r} does not fit: {problem['msg'].lower()}"
+    reason = problem["msg"].removeprefix("Value error, ").lower()
+    return f"{place}: {problem['input']!r} does not fit: {reason}"
 
 
 def _rising(pair: tuple[float, float]) -> tuple[float, float]:
@@ -113,6 +114,7 @@ Count = Annotated[int, Field(ge=0, le=10_000)]
 CountRange = Annotated[tuple[Count, Count], AfterValidator(_rising)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 OddKernel = Annotated[int, Field(ge=3, le=63), AfterValidator(_odd)]
+MedianKernel = Annotated[int, Field(ge=3, le=15), AfterValidator(_odd)]
 Turn = Annotated[float, Field(ge=0.0, le=0.5)]
 """Of the circle of hues."""
 Degrees = Annotated[float, Field(ge=0.0, le=180.0)]
