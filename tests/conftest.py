@@ -180,6 +180,12 @@ def write_clip(path: Path, frames_THWC: np.ndarray, *, rate: int = 25) -> None:
         container.mux(stream.encode(None))
 
 
+@pytest.fixture(scope="session")
+def write_video() -> Callable[..., None]:
+    """Return the function that writes frames as a video."""
+    return write_clip
+
+
 def moving_square(step: int, seed: int, num_frames: int = 8) -> np.ndarray:
     """Return a clip, uint8 (T, 24, 32, 3): a square that moves by a step of pixels a frame."""
     generator = np.random.default_rng(seed)

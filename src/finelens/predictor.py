@@ -16,6 +16,8 @@ from finelens.data.dataset import PictureDataset
 from finelens.data.example import Span
 from finelens.data.loader import Loader, resolve_workers
 from finelens.data.manifest import Manifest
+from finelens.data.sources.array_files import ARRAY_EXTENSIONS
+from finelens.data.sources.arrays import list_places
 from finelens.data.sources.files import check_unicode, is_picture, list_files, list_pictures
 from finelens.errors import DataError
 from finelens.evaluation.inference import score
@@ -65,12 +67,14 @@ class Predictor:
         """Return one row for every picture, in the order given.
 
         Columns: ``path``, ``labels`` (the classes decided on; null for an unreadable picture),
-        ``error`` (why it is unreadable, else null), then ``probability.<class>`` for each
-        class: calibrated, in [0, 1]. ``evaluation.decisions.decisions_array`` makes the N x K
+        ``error`` (why it is unreadable, else null), of clips ``note`` (what a person should know
+        of the file, such as that it is cut off), then ``probability.<class>`` for each class:
+        calibrated, in [0, 1]. ``evaluation.decisions.decisions_array`` makes the N x K
         array of 0 and 1 of it.
 
         Args:
-            paths: Files; a folder stands for the pictures in it and below, sorted.
+            paths: Files; a folder stands for the pictures in it and below, sorted. Of clips see
+                ``find_clips``.
             batch_size: Pictures a forward pass.
             num_workers: Loader processes; None: as many as pay.
             progress: Who watches.
@@ -93,7 +97,9 @@ class Predictor:
         )
         return predictions_table(scores, self.saved.decision).drop("id")
 
-    def score(self, manifest: Manifest, *, progress: Progress | None = None) -> Scores:
+    def score(
+        self, manifest: Manifest, *, batch_size: int = 32, progress: Progress | None = None
+    ) -> Scores:
         """Return the scores of a manifest's pictures, unreadable ones with their error."""
         return self._score(
             manifest.ids,
@@ -101,7 +107,7 @@ class Predictor:
             manifest.targets(),
             groups=manifest.groups,
             spans=manifest.spans,
-            batch_size=32,
+            batch_size=batch_size,
             num_workers=None,
             title="scoring",
             progress=progress or Silent(),
@@ -149,14 +155,19 @@ class Predictor:
 def find_clips(paths: Iterable[str | Path]) -> list[str]:
     """Return the clips that paths stand for, as places.
 
-    A folder stands for the videos in it and below, sorted; one that holds pictures and no video
-    is a clip of these frames. Elements of arrays are given as ``FILE.npy#17``.
+    A folder stands for the videos in it and below, sorted; where there are none, each folder in
+    it that holds pictures is a clip of these frames. An array file stands for all its clips,
+    ``FILE.npy#17`` for one.
 
     Raises:
-        DataError: If nothing is left, a folder holds neither, or a name is no Unicode.
+        DataError: If nothing is left, a folder holds neither, an array file no clips, or a name
+            is no Unicode.
     """
     places: list[str] = []
     for path in map(Path, paths):
+        if path.is_file() and path.suffix.lower() in ARRAY_EXTENSIONS:
+            places += list_places(path)
+            continue
         if not path.is_dir():
             places.append(str(path))
             continue
@@ -165,7 +176,8 @@ def find_clips(paths: Iterable[str | Path]) -> list[str]:
         if clips:
             places.extend(str(path / name) for name in clips)
         elif found:
-            places.append(f"{path}/")
+            folders = sorted({Path(name).parent for name in found})
+            places.extend(f"{path / folder}/" for folder in folders)
         else:
             raise DataError(f"folder {path} holds neither videos nor frames")
     if not places:

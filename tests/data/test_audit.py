@@ -106,7 +106,7 @@ def clip_of(seed, *, step=2):
     return np.stack([wide[:, n * step : n * step + 120] for n in range(12)])
 
 
-def test_the_same_clip_is_found_whatever_file_holds_it(tmp_path, write_clip):
+def test_the_same_clip_is_found_whatever_file_holds_it(tmp_path, write_video):
     rows = [("a.npy#0", "cat", "train", "g1"), ("a.npy#1", "cat", "train", "g2"),
             ("a.npy#2", "dog", "train", "g3"), ("frames/", "dog", "test", "g4"),
             ("b.avi", "cat", "val", "g5"), ("c.avi", "cat", "train", "g1")]  # fmt: skip
@@ -115,7 +115,7 @@ def test_the_same_clip_is_found_whatever_file_holds_it(tmp_path, write_clip):
     for n, frame in enumerate(clip_of(1)):
         Image.fromarray(frame).save(tmp_path / "frames" / f"{n}.png")
     for name in ("b.avi", "c.avi"):
-        write_clip(tmp_path / name, clip_of(0))
+        write_video(tmp_path / name, clip_of(0))
     names, labels, splits, groups = zip(*rows, strict=True)
     manifest = build_manifest(
         pl.DataFrame(
@@ -134,9 +134,9 @@ def test_the_same_clip_is_found_whatever_file_holds_it(tmp_path, write_clip):
     assert not found.is_clean
 
 
-def test_notes_of_clips_are_no_reason_against_training(tmp_path, write_clip):
+def test_notes_of_clips_are_no_reason_against_training(tmp_path, write_video):
     for n in range(4):
-        write_clip(tmp_path / f"{n}.avi", clip_of(n))
+        write_video(tmp_path / f"{n}.avi", clip_of(n))
     whole = (tmp_path / "3.avi").read_bytes()
     rows = [(f"{n}.avi", (tmp_path / f"{n}.avi").read_bytes(), ["ab"[n % 2]], None, f"g{n}")
             for n in range(3)]  # fmt: skip

@@ -30,8 +30,8 @@ def folder(tmp_path):
     return str(tmp_path / "frames")
 
 
-def test_facts_are_those_of_what_was_written(tmp_path, write_clip, folder):
-    write_clip(tmp_path / "a.avi", noise(), rate=10)
+def test_facts_are_those_of_what_was_written(tmp_path, write_video, folder):
+    write_video(tmp_path / "a.avi", noise(), rate=10)
     np.save(tmp_path / "a.npy", np.zeros((2, 7, 5, 4, 3), np.uint8))
     video, array = str(tmp_path / "a.avi"), f"{tmp_path}/a.npy#1"
     done = []
@@ -44,9 +44,9 @@ def test_facts_are_those_of_what_was_written(tmp_path, write_clip, folder):
     assert sum(done) == 3
 
 
-def test_facts_are_those_of_the_part_that_is_the_clip(tmp_path, write_clip):
+def test_facts_are_those_of_the_part_that_is_the_clip(tmp_path, write_video):
     path = str(tmp_path / "a.avi")
-    write_clip(tmp_path / "a.avi", noise(), rate=10)
+    write_video(tmp_path / "a.avi", noise(), rate=10)
     spans = [(0.5, 1.0), (1.5, None), (None, 0.3), (1.5, 9.0), (2.5, 3.0), (2.0, 1.0)]
     found = probe_clips([(path, span) for span in spans])
     assert [(one["num_frames"], round(one["duration_s"], 6)) for one in facts_of(found)] == [
@@ -84,10 +84,10 @@ def test_fingerprints_are_of_what_is_seen_whatever_holds_it(tmp_path, folder):
     assert turned.content != same.content
 
 
-def test_a_cache_spares_the_decoding_until_the_file_is_another(tmp_path, write_clip):
+def test_a_cache_spares_the_decoding_until_the_file_is_another(tmp_path, write_video):
     path = str(tmp_path / "a.avi")
     cache = FrameCache(tmp_path / "cache", max_bytes=1 << 30)
-    write_clip(tmp_path / "a.avi", noise(20), rate=10)
+    write_video(tmp_path / "a.avi", noise(20), rate=10)
     first = probe_clip(path, cache=cache)
     assert first == probe_clip(path)
     [entry] = (tmp_path / "cache").rglob("*.npy")
@@ -96,5 +96,5 @@ def test_a_cache_spares_the_decoding_until_the_file_is_another(tmp_path, write_c
     np.save(entry, np.frombuffer(array.tobytes().replace(b"20", b"21", 1), np.uint8))
     assert probe_clip(path, cache=cache).num_frames == 21
     assert probe_clip(path, (0.5, 1.0), cache=cache).num_frames == 5
-    write_clip(tmp_path / "a.avi", noise(12), rate=10)
+    write_video(tmp_path / "a.avi", noise(12), rate=10)
     assert probe_clip(path, cache=cache).num_frames == 12

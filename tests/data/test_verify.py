@@ -46,10 +46,10 @@ def test_problems_of_pictures_are_told_by_id(tmp_path):
 
 
 @pytest.fixture
-def clips(tmp_path, write_clip):
+def clips(tmp_path, write_video):
     noise = np.random.default_rng(0).integers(0, 256, (20, 24, 32, 3), np.uint8)
     for name in ("a", "b", "c"):
-        write_clip(tmp_path / f"{name}.avi", noise[: 12 if name == "c" else 20], rate=10)
+        write_video(tmp_path / f"{name}.avi", noise[: 12 if name == "c" else 20], rate=10)
     whole = (tmp_path / "b.avi").read_bytes()
     (tmp_path / "b.avi").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "d.avi").touch()

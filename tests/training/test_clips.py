@@ -1,5 +1,8 @@
 """Clips through the verbs of pictures."""
 
+import json
+from contextlib import contextmanager
+
 import numpy as np
 import polars as pl
 import pytest
@@ -59,3 +62,77 @@ def test_recipes_for_pictures_and_clips_are_told_apart(tmp_path, ucf11_data, fol
         finelens.train("finetune", ucf11_data, run=tmp_path / "a")
     with pytest.raises(ConfigError, match=r"is for clips, and .* holds pictures"):
         finelens.train("finetune-clips", folder_data, run=tmp_path / "b")
+
+
+class Listening:
+    """Progress that keeps what is said."""
+
+    def __init__(self):
+        self.lines = []
+
+    @contextmanager
+    def stage(self, title, total):
+        del title, total
+        yield lambda _num_items, _note: None
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+@pytest.fixture(scope="module")
+def parts_run(tmp_path_factory, write_video):
+    """Return a run on parts of ten videos, one of them cut off, and what was said."""
+    root = tmp_path_factory.mktemp("parts")
+    rows = ["path,label,split,group,start_s,end_s"]
+    for n in range(10):
+        noise = np.random.default_rng(n).integers(0, 90, (18, 24, 32, 3), dtype=np.uint8)
+        for part in range(3):
+            noise[6 * part : 6 * part + 6, ..., part] += 120
+        write_video(root / f"{n}.avi", noise, rate=5)
+        split = ("train", "train", "train", "val", "test")[n % 5]
+        for part, label in enumerate(("red", "green", "blue")):
+            start_s = 1.2 * part
+            rows.append(f"{n}.avi,{label},{split},{n},{start_s:.1f},{start_s + 1.2:.1f}")
+    whole = (root / "4.avi").read_bytes()
+    (root / "4.avi").write_bytes(whole[: int(0.85 * len(whole))])
+    (root / "parts.csv").write_text("\n".join(rows) + "\n")
+    heard = Listening()
+    settings = [*SETTINGS, "data.cache=false", "input.frames=8"]
+    run = finelens.train(
+        "finetune-clips", root / "parts.csv", settings=settings, run=root / "run", progress=heard
+    )
+    return run, heard.lines
+
+
+def test_training_says_what_is_not_whole_and_how_short_clips_are_padded(parts_run):
+    run, lines = parts_run
+    notes = json.loads((run / "environment.json").read_text())["notes"]
+    assert list(notes) == ["4.avi#2.4-3.6"]
+    assert notes["4.avi#2.4-3.6"].startswith("cut off in the middle: ")
+    told = [line for line in lines if line.startswith("note: ")]
+    assert told[0].startswith("note: 1 of 30 clips are not whole: 4.avi#2.4-3.6 is cut off")
+    assert told[1].startswith("note: 30 of 30 clips have fewer than the 8 frames asked for")
+    assert told[1].endswith("their last frame is repeated")
+
+
+def test_a_split_of_parts_of_videos_is_predicted_part_by_part(parts_run):
+    run, _ = parts_run
+    scores = pl.read_parquet(run / "evaluation/test/scores.parquet")
+    predicted = finelens.predict(run, split="test")
+    assert predicted["id"].to_list() == scores["id"].to_list()
+    columns = [name for name in predicted.columns if name.startswith("probability.")]
+    np.testing.assert_allclose(
+        predicted.select(columns).to_numpy(), np.stack(scores["probabilities"].to_list()), atol=1e-6
+    )
+    # another part of the same video is another clip
+    assert predicted.select(columns).unique().height > 2
+
+
+def test_predictions_note_a_file_that_is_cut_off(parts_run):
+    run, _ = parts_run
+    predicted = finelens.predict(run, [run.parent / "4.avi", run.parent / "9.avi"])
+    assert predicted["error"].null_count() == 2
+    assert predicted["labels"].null_count() == 0
+    cut, sound = predicted["note"].to_list()
+    assert cut.startswith("cut off in the middle: ")
+    assert sound is None

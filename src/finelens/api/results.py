@@ -13,6 +13,7 @@ from finelens.data.sources.read import read_source
 from finelens.errors import ConfigError, DataError, RunError, did_you_mean, typed
 from finelens.evaluation.evaluate import Evaluation, write_evaluation
 from finelens.evaluation.evaluate import evaluate as evaluate_scores
+from finelens.evaluation.predictions import predictions_table
 from finelens.evaluation.ranking import top_table
 from finelens.evaluation.scores import read_scores
 from finelens.models.folder import load_model
@@ -50,7 +51,7 @@ def predict(
 
     Args:
         run: A complete run, or, with ``paths``, a model folder copied out of one.
-        paths: Files, or folders of pictures.
+        paths: Files, or folders of pictures or clips.
         split: In place of paths, a split of the run's own pictures: their rows come in its
             order, with their ``id`` first.
         batch_size: Pictures a forward pass.
@@ -69,8 +70,8 @@ def predict(
     if split is None:
         return predictor.predict(paths or [], batch_size=batch_size, progress=progress)
     part = _own_manifest(open_run(run), predictor.saved.task).of_split(split)
-    table = predictor.predict(part.paths, batch_size=batch_size, progress=progress)
-    return table.insert_column(0, pl.Series("id", part.ids))
+    scores = predictor.score(part, batch_size=batch_size, progress=progress)
+    return predictions_table(scores, predictor.saved.decision)
 
 
 def evaluate(

@@ -62,7 +62,9 @@ def _found(row: dict[str, object]) -> str:
         return f"error: {row['error']}"
     labels = row["labels"]
     assert isinstance(labels, list)
-    return ", ".join(f"{name} {row[PROBABILITY + name]:.2f}" for name in labels) or "Not identified"
+    found = ", ".join(f"{name} {row[PROBABILITY + name]:.2f}" for name in labels)
+    note = row.get("note")
+    return (found or "Not identified") + (f" ({note})" if note else "")
 
 
 def _nested(table: pl.DataFrame) -> pl.DataFrame:

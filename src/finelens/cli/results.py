@@ -36,7 +36,7 @@ def evaluate(
 def predict(
     run: RunArgument,
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Pictures, or folders of pictures.")
+        list[Path] | None, typer.Argument(help="Pictures or clips, or folders of them.")
     ] = None,
     split: Annotated[
         str | None,

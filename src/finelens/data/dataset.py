@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.augment.generator import sample_generator
-from finelens.data.example import Span, read_example
+from finelens.data.example import Span, read_example, read_example_clip
 from finelens.data.frame_cache import FrameCache
 from finelens.data.preprocessing import Preprocessing, as_tensor
 from finelens.errors import DataError
@@ -32,13 +32,15 @@ class Sample:
     """One example's view with its target row and its place in the dataset.
 
     The view is uint8, (C, S, S) of a picture and (T, C, S, S) of a clip. Where ``error`` says why
-    the example is unreadable, it is zeros.
+    the example is unreadable, it is zeros. ``note`` says what a person should know of a clip's
+    file, such as that it is cut off; frames that a cache kept have none.
     """
 
     image: Tensor
     target_K: Tensor
     index: int
     error: str | None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,14 @@ class Batch:
     """B samples: uint8 views (B, C, S, S), float32 targets (B, K), int64 dataset indices (B,).
 
     Views of clips are (B, T, C, S, S). ``errors`` holds, for each, why it is unreadable (and its
-    view zeros), or None.
+    view zeros), or None; ``notes`` what a person should know of its file, or None.
     """
 
     images_BCHW: Tensor
     targets_BK: Tensor
     indices_B: Tensor
     errors: tuple[str | None, ...]
+    notes: tuple[str | None, ...]
 
 
 class PictureDataset(Dataset[Sample]):
@@ -105,12 +108,12 @@ class PictureDataset(Dataset[Sample]):
         target_K = torch.tensor(self.targets_NK[index])
         try:
             with _one_thread():
-                begun = self._begun(index)
+                begun, note = self._begun(index)
         except DataError as error:
             return Sample(torch.zeros(self.shape, dtype=torch.uint8), target_K, index, str(error))
         with _one_thread():
             view = self.view.draw(begun, sample_generator(seed, epoch, index))
-        return Sample(view, target_K, index, error=None)
+        return Sample(view, target_K, index, error=None, note=note)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -121,28 +124,36 @@ class PictureDataset(Dataset[Sample]):
     def _frames(self) -> int | None:
         return self.view.preprocessing.frames
 
-    def _begun(self, index: int) -> Tensor:
-        """Return what the draw of a sample begins from: (C, H, W), or (T, C, H, W) of a clip."""
+    def _begun(self, index: int) -> tuple[Tensor, str | None]:
+        """Return what the draw of a sample begins from, and the note of its file.
+
+        The view is (C, H, W), or (T, C, H, W) of a clip.
+        """
         if self.cache is None:
-            begun_TCHW = self.view.begin(self._read(index))
+            frames_THWC, note = self._read(index)
+            begun_TCHW = self.view.begin(frames_THWC)
         else:
+            note = None
             kept_THWC = self.cache.get(
                 self.paths[index],
                 self._cache_key(index),
-                lambda: self.view.begin(self._read(index)).movedim(-3, -1).numpy(),
+                lambda: self.view.begin(self._read(index)[0]).movedim(-3, -1).numpy(),
             )
             begun_TCHW = as_tensor(kept_THWC)
-        return begun_TCHW if self._frames else begun_TCHW[0]
+        return (begun_TCHW if self._frames else begun_TCHW[0]), note
 
-    def _read(self, index: int) -> NDArray[np.uint8]:
-        preprocessing = self.view.preprocessing
-        return read_example(
-            self.paths[index],
+    def _read(self, index: int) -> tuple[NDArray[np.uint8], str | None]:
+        path, preprocessing = self.paths[index], self.view.preprocessing
+        if preprocessing.frames is None:
+            return read_example(path), None
+        clip = read_example_clip(
+            path,
             self.spans[index],
             frames=preprocessing.frames,
             stride=preprocessing.stride,
             start=preprocessing.start,
         )
+        return clip.frames_THWC, clip.note
 
     def _cache_key(self, index: int) -> str:
         """Return all that decides what is kept of a file, besides its content."""
@@ -161,6 +172,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         torch.stack([sample.target_K for sample in samples]),
         torch.tensor([sample.index for sample in samples]),
         tuple(sample.error for sample in samples),
+        tuple(sample.note for sample in samples),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from finelens.data.clips import read_clip
+from finelens.data.clips import Clip, read_clip
 from finelens.data.images import read_image
 from finelens.data.sampling import Sampling
 
@@ -35,7 +35,15 @@ def read_example(
     """
     if frames is None:
         return read_image(path)[None]
+    return read_example_clip(path, span, frames=frames, stride=stride, start=start).frames_THWC
+
+
+def read_example_clip(
+    path: str, span: Span, *, frames: int, stride: int | None = None, start: int = 0
+) -> Clip:
+    """Return the clip at a place, with what a person should know of its file.
+
+    Arguments and errors are those of ``read_example``.
+    """
     start_s, end_s = span
-    return read_clip(
-        path, Sampling(frames, stride, start), start_s=start_s, end_s=end_s
-    ).frames_THWC
+    return read_clip(path, Sampling(frames, stride, start), start_s=start_s, end_s=end_s)

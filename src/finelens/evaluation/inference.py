@@ -63,6 +63,7 @@ def score(
     logits_NK = np.full(shape_NK, np.nan, dtype=np.float32)
     targets_NK = np.full(shape_NK, np.nan, dtype=np.float32)
     errors: list[str | None] = [None] * len(ids)
+    notes: list[str | None] = [None] * len(ids)
     done = 0
     with _evaluating(classifier), torch.inference_mode():
         for batch in loader:
@@ -71,8 +72,8 @@ def score(
                 classifier, batch, preprocessing, torch.device(device), precision, channels_last
             )
             targets_NK[rows] = batch.targets_BK.numpy()
-            for row, error in zip(rows, batch.errors, strict=True):
-                errors[row] = error
+            for row, error, note in zip(rows, batch.errors, batch.notes, strict=True):
+                errors[row], notes[row] = error, note
             done += len(rows)
             if progress is not None:
                 progress(len(rows))
@@ -84,6 +85,7 @@ def score(
         tuple(ids), tuple(paths), logits_NK, targets_NK, tuple(errors), task,
         groups=None if groups is None else tuple(groups),
         spans=None if spans is None else tuple(spans),
+        notes=None if preprocessing.frames is None else tuple(notes),
     )  # fmt: skip
 
 

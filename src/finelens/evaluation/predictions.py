@@ -15,8 +15,9 @@ def predictions_table(scores: Scores, decision: Decision) -> pl.DataFrame:
     """Return one row for every picture, in the order of the scores.
 
     Columns: ``id``, ``path``, ``labels`` (the classes decided on; null for an unreadable
-    picture), ``error`` (why it is unreadable, else null), then ``probability.<class>`` for each
-    class: calibrated, in [0, 1].
+    picture), ``error`` (why it is unreadable, else null), of clips ``note`` (what a person should
+    know of the file, such as that it is cut off), then ``probability.<class>`` for each class:
+    calibrated, in [0, 1].
     """
     task = scores.task
     probabilities_NK = decision.probabilities(task, scores.logits_NK)
@@ -34,6 +35,8 @@ def predictions_table(scores: Scores, decision: Decision) -> pl.DataFrame:
             "error": pl.String,
         },
     )
+    if scores.notes is not None:
+        table = table.with_columns(note=pl.Series(scores.notes, dtype=pl.String))
     columns = [
         pl.Series(f"{PROBABILITY}{name}", probabilities_NK[:, k]).fill_nan(None)
         for k, name in enumerate(task.classes)

@@ -36,6 +36,8 @@ class Scores:
         groups: N names of the recordings that they come from, each None where there is none;
             None: no group is known.
         spans: N parts of their videos, each in seconds; None: every file is whole.
+        notes: What a person should know of each of N clips' files, such as that it is cut off;
+            None of pictures.
     """
 
     ids: tuple[str, ...]
@@ -46,6 +48,7 @@ class Scores:
     task: Task
     groups: tuple[str | None, ...] | None = None
     spans: tuple[Span, ...] | None = None
+    notes: tuple[str | None, ...] | None = None
 
     @property
     def num_examples(self) -> int:
@@ -72,6 +75,7 @@ class Scores:
             task=self.task,
             groups=None if self.groups is None else tuple(self.groups[n] for n in rows),
             spans=None if self.spans is None else tuple(self.spans[n] for n in rows),
+            notes=None if self.notes is None else tuple(self.notes[n] for n in rows),
         )
 
 

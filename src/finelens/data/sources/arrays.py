@@ -56,11 +56,7 @@ def read_arrays(
     """
     del progress
     path = _only_archive(path) or path
-    is_npy = path.suffix.lower() == ".npy"
-    arrays = list_arrays(path.parent if is_npy else path)
-    clips = [array for array in arrays if array.holds_clips]
-    if is_npy:
-        clips = [array for array in clips if array.file.name == path.name]
+    clips, arrays = _clips_of(path)
     _check_clips(path, clips, arrays)
     tables = [_rows(array, arrays, label_separator, is_alone=len(clips) == 1) for array in clips]
     table = _join(path, [rows for rows, _ in tables])
@@ -74,9 +70,34 @@ def read_arrays(
     return build_manifest(table.with_columns(labels=labels), task=task, classes=classes)
 
 
+def list_places(file: Path) -> list[str]:
+    """Return the places of all clips of an ``.npz`` or ``.npy`` file, in their order.
+
+    Raises:
+        DataError: If it is damaged or holds no array of clips.
+    """
+    clips, arrays = _clips_of(file)
+    _check_clips(file, clips, arrays)
+    return [
+        str(array.place(row, is_alone=len(clips) == 1))
+        for array in clips
+        for row in range(array.shape[0])
+    ]
+
+
 def holds_arrays(folder: Path) -> bool:
     """Return whether a folder directly holds ``.npz`` or ``.npy`` files."""
     return any(file.suffix.lower() in ARRAY_EXTENSIONS for file in folder.iterdir())
+
+
+def _clips_of(path: Path) -> tuple[list[StoredArray], list[StoredArray]]:
+    """Return a path's arrays of clips, and all arrays that lie with them."""
+    is_npy = path.suffix.lower() == ".npy"
+    arrays = list_arrays(path.parent if is_npy else path)
+    clips = [array for array in arrays if array.holds_clips]
+    if is_npy:
+        clips = [array for array in clips if array.file.name == path.name]
+    return clips, arrays
 
 
 def _only_archive(path: Path) -> Path | None:
