@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from finelens.api.results import load as load
     from finelens.api.results import predict as predict
     from finelens.api.results import top as top
+    from finelens.api.summary import summary as summary
     from finelens.api.training import demo as demo
     from finelens.api.training import resume as resume
     from finelens.api.training import train as train
@@ -39,6 +40,7 @@ _HOMES = {
     "log": "finelens.api.log",
     "predict": "finelens.api.results",
     "resume": "finelens.api.training",
+    "summary": "finelens.api.summary",
     "top": "finelens.api.results",
     "train": "finelens.api.training",
 }
@@ -53,6 +55,7 @@ __all__ = [
     "log",
     "predict",
     "resume",
+    "summary",
     "top",
     "train",
 ]

@@ -113,6 +113,9 @@ def test_training_says_what_is_not_whole_and_how_short_clips_are_padded(parts_ru
     assert told[0].startswith("note: 1 of 30 clips are not whole: 4.avi#2.4-3.6 is cut off")
     assert told[1].startswith("note: 30 of 30 clips have fewer than the 8 frames asked for")
     assert told[1].endswith("their last frame is repeated")
+    [model] = [line for line in lines if line.startswith("model: ")]
+    assert model.startswith("model: test_resnet at 8 frames of 32 pixels, ")
+    assert model.endswith(f"; layers: finelens summary {run}")
 
 
 def test_a_split_of_parts_of_videos_is_predicted_part_by_part(parts_run):

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from finelens import __version__
-from finelens.cli import data, log, results, training
+from finelens.cli import data, layers, log, results, training
 from finelens.errors import FinelensError
 
 INTERRUPTED = 130
@@ -83,5 +83,6 @@ for verb, example in (
     (results.compare, "finelens compare runs/a runs/b --out comparison"),
     (log.log, "finelens log runs/my-run"),
     (data.recipes, "finelens recipes finetune"),
+    (layers.summary, "finelens summary ucf11-c3d --classes 11"),
 ):
     app.command(epilog=f"Example: {example}")(verb)

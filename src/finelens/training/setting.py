@@ -16,7 +16,7 @@ from finelens.data.frame_cache import FrameCache, build_frame_cache
 from finelens.data.loader import Loader, resolve_workers
 from finelens.data.manifest import Manifest
 from finelens.data.preprocessing import Preprocessing
-from finelens.errors import ModelError
+from finelens.errors import ModelError, typed
 from finelens.evaluation.inference import score
 from finelens.evaluation.scores import Scores
 from finelens.models.backbone import Backbone
@@ -81,10 +81,14 @@ class Setting:
         """Return lines that say what was chosen: data, network, training."""
         counts = ", ".join(f"{count} {split}" for split, count in self.manifest.splits.items())
         yield f"data: {counts}; {self.task.num_classes} classes, {self.task.kind}"
+        frames = self.preprocessing.frames
+        seen = f"{self.preprocessing.size} pixels"
         yield (
-            f"model: {self.recipe.model.backbone} at {self.preprocessing.size} pixels, "
+            f"model: {self.recipe.model.backbone} at "
+            f"{seen if frames is None else f'{frames} frames of {seen}'}, "
             f"{self.classifier.num_parameters / 1e6:.1f} M parameters, "
-            f"on {self.accelerator.device} in {self.precision}"
+            f"on {self.accelerator.device} in {self.precision}; "
+            f"layers: finelens summary {typed(self.run.root)}"
         )
         start = "probe, then " if self.recipe.model.probe else ""
         yield f"training: {start}{self.recipe.num_epochs} epochs; recorded in {self.run.root}"
