@@ -1,3 +1,5 @@
+import gc
+import os
 import random
 
 import h5py
@@ -52,6 +54,30 @@ def test_the_first_unreadable_mask_is_named(write_annotation, tmp_path, num_work
         paths[n].write_bytes(b"")
     with pytest.raises(DataError, match=r"20\.mat"):
         read_values([*map(str, paths)], num_workers=num_workers, advance=silent)
+
+
+def test_processes_leave_what_the_parent_threw_away(write_annotation, tmp_path, monkeypatch):
+    class Owner:
+        """Something that owns threads, which only the process that made it can end."""
+
+        def __init__(self):
+            self.itself, self.log = self, tmp_path / "ended_in"
+
+        def __del__(self):
+            self.log.write_text(f"{os.getpid()}")
+
+    unique = np.unique
+    monkeypatch.setattr(np, "unique", lambda mask_HW: (gc.collect(), unique(mask_HW))[1])
+    write_annotation(tmp_path / "1.mat", np.zeros((4, 5), dtype=np.uint8))
+    gc.disable()
+    try:
+        Owner()
+        assert read_values([str(tmp_path / "1.mat")], num_workers=1, advance=silent) == [[0]]
+        assert not (tmp_path / "ended_in").exists()
+        gc.collect()
+    finally:
+        gc.enable()
+    assert (tmp_path / "ended_in").read_text() == f"{os.getpid()}"
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -76,7 +77,7 @@ def _read_batches(batches: Iterable[Sequence[str]], num_workers: int) -> Iterato
         yield from map(_values_of, batches)
         return
     try:
-        with ProcessPoolExecutor(num_workers, initializer=_leave_interrupts_to_parent) as processes:
+        with ProcessPoolExecutor(num_workers, initializer=_begin_process) as processes:
             yield from processes.map(_values_of, batches)
     except BrokenProcessPool as error:
         raise DataError(
@@ -89,9 +90,12 @@ def _values_of(paths: Sequence[str]) -> list[list[int]]:
     return [np.unique(read_mask(path)).tolist() for path in paths]
 
 
-def _leave_interrupts_to_parent() -> None:
+def _begin_process() -> None:
     # Ctrl-C reaches the whole process group; the parent ends its processes itself
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # what the parent has thrown away may own threads (a decoder, a pool); they do not exist
+    # here, and to tear it down would wait for them without end
+    gc.freeze()
 
 
 def _unusable(path: str | Path, reason: str) -> DataError:
