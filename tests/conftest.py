@@ -22,6 +22,15 @@ TINY = (
 """Settings over ``finetune``: a small network on small pictures."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return the folder that holds caches: never the home folder of who runs the tests."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
+
+
 def draw(colour: tuple[int, int, int], seed: int) -> Image.Image:
     """Return a noisy picture of one colour, 40 x 36 pixels."""
     noise = np.random.default_rng(seed).normal(0, 12, (36, 40, 3))

@@ -2,10 +2,14 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 import finelens
+from finelens.data.augment.augmentation import Augmentation
+from finelens.data.contact_sheet import Panel, draw_sheet
+from finelens.data.preprocessing import Preprocessing
 
 
 def test_recipes_lists_all_with_descriptions(finelens_command):
@@ -90,6 +94,21 @@ def test_a_sheets_sample_is_an_id_a_row_or_the_first_to_train_on(table_data, fol
     assert without_splits.size == named.size
 
 
+def test_a_sheet_of_clips_shows_frames_of_a_clip(array_data, ucf11_data):
+    sheet = finelens.contact_sheet(array_data, "light", sample="4", size=32)
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    augmentation = Augmentation("light", Preprocessing(32, mean, std, frames=4))
+    expected = draw_sheet(
+        np.load(array_data)["clips"][4][[1, 3, 5, 7]],
+        [Panel("", augmentation)],
+        title="light",
+        subtitle="clips.npz#4  ·  4 frames of 32 × 24 pixels, seen at 32 × 32",
+    )
+    assert sheet.tobytes() == expected.tobytes()
+    recipe = finelens.contact_sheet(ucf11_data, "finetune-clips", size=32)
+    assert recipe.width == sheet.width
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -130,3 +149,40 @@ def test_check_notes_clips_without_groups(finelens_command, array_data, ucf11_da
     code, output, _ = finelens_command("check", ucf11_data, "--source", "ucf11")
     assert code == 0
     assert "have no group" not in output
+
+
+@pytest.fixture
+def odd_clips(tmp_path, write_video):
+    """Return class folders of four clips: one long, one short, one cut off, one empty."""
+    noise = np.random.default_rng(0).integers(0, 256, (60, 24, 32, 3), dtype=np.uint8)
+    for name, frames in (("a/1", noise[:40]), ("a/2", noise[:5, :16]), ("b/3", noise[40:])):
+        (tmp_path / "clips" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_video(tmp_path / "clips" / f"{name}.avi", frames, rate=10)
+    whole = (tmp_path / "clips" / "b" / "3.avi").read_bytes()
+    (tmp_path / "clips" / "b" / "3.avi").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "clips" / "b" / "4.avi").touch()
+    return tmp_path / "clips"
+
+
+def test_check_says_what_clips_hold_and_what_is_wrong_with_them(finelens_command, odd_clips):
+    code, output, _ = finelens_command("check", odd_clips)
+    assert code == 0
+    assert "4 clips (no splits given" in output
+    assert "pixels: 32 x 24 (2), 32 x 16 (1)" in output
+    assert re.search(r"seconds a clip: 0.5 to 4.0, median \d", output)
+    assert re.search(r"frames a clip: 5 to 40, median \d+; .* last frame is repeated", output)
+    assert "unreadable: 1\n  b/4.avi: the file is empty" in output
+    assert "not whole, used as far as they can be read: 1\n  b/3.avi: cut off in the" in output
+    assert "pictures" not in output
+    assert f"next: finelens train finetune-clips --data {odd_clips}" in output
+
+
+def test_check_keeps_facts_of_clips_unless_told_not_to(
+    finelens_command, odd_clips, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert finelens_command("check", odd_clips, "--no-cache")[0] == 0
+    assert not (tmp_path / "cache").exists()
+    told = [finelens_command("check", odd_clips)[1] for _ in range(2)]
+    assert told[0] == told[1]
+    assert len(list((tmp_path / "cache").rglob("*.npy"))) == 3

@@ -122,8 +122,23 @@ def test_bad_files_are_left_out_on_request_and_counted(
     assert "07.jpg" in (run / "report.html").read_text()
 
 
-def test_resume_takes_nothing_beside_the_run(finelens_command, tmp_path):
-    code, _, errors = finelens_command("train", "--resume", tmp_path, "--data", tmp_path)
+def test_no_cache_keeps_no_frames(finelens_command, array_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    run = tmp_path / "run"
+    settings = ("model.backbone=test_resnet", "model.pretrained=false", "input.size=32",
+                "input.frames=4", "train.num_workers=0", "phases=[{epochs: 1}]")  # fmt: skip
+    chosen = [part for setting in settings for part in ("--set", setting)]
+    code, _, errors = finelens_command(
+        "train", "finetune-clips", "--data", array_data, "--run", run, "--no-cache", *chosen
+    )
+    assert (code, errors) == (0, "")
+    assert not (tmp_path / "cache").exists()
+    assert "cache: false" in (run / "recipe.yaml").read_text()
+
+
+@pytest.mark.parametrize("option", [("--data", "x"), ("--no-cache",)])
+def test_resume_takes_nothing_beside_the_run(finelens_command, tmp_path, option):
+    code, _, errors = finelens_command("train", "--resume", tmp_path, *option)
     assert code == 1
     assert "give it alone" in errors
 

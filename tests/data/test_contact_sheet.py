@@ -47,6 +47,29 @@ def test_sheet_holds_the_16_draws_in_rows_of_four_as_the_network_sees_them():
     assert np.all(np.diff(places[0, :, 1]) >= 224)
 
 
+def test_sheet_of_a_clip_holds_a_draw_a_row_and_its_frames_in_time():
+    augmentation = Augmentation(JITTER, PREPROCESSING)
+    frames_THWC = np.stack([np.roll(picture(), 9 * n, axis=1) for n in range(9)])
+    panels = [Panel("", augmentation)]
+    sheet = np.array(draw_sheet(frames_THWC, panels, title="title", subtitle="subtitle"))
+    views = [augmentation(frames_THWC, sample_generator(0, epoch, 0)) for epoch in range(4)]
+    shown = [view[n] for view in views for n in (1, 3, 5, 7)]
+    places = np.array([place_of(view, sheet) for view in shown]).reshape(4, 4, 2)
+    assert np.all(places[..., 0] == places[:, :1, 0])
+    assert np.all(places[..., 1] == places[:1, :, 1])
+    assert np.all(np.diff(places[:, 0, 0]) >= 224)
+    assert np.all(np.diff(places[0, :, 1]) >= 224)
+    scored = [place_of(PREPROCESSING(frames_THWC[n]), sheet) for n in (1, 3, 5, 7)]
+    assert scored == sorted(scored)
+    assert max(column for _, column in scored) < places[..., 1].min()
+
+
+def test_sheet_of_a_short_clip_has_as_many_frames_as_there_are():
+    panels = [Panel("", Augmentation("light", PREPROCESSING))]
+    sheet = draw_sheet(np.stack([picture()] * 2), panels, title="title", subtitle="subtitle")
+    assert sheet.width == sheet_of("light").shape[1]
+
+
 def test_sheet_holds_a_panel_for_each_policy():
     one, two = sheet_of(JITTER), sheet_of(JITTER, "standard")
     assert one.shape[1] == two.shape[1]

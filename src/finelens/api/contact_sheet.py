@@ -1,8 +1,8 @@
-"""The verb that shows what an augmentation does to a picture: contact_sheet."""
+"""The verb that shows what an augmentation does to a picture or clip: contact_sheet."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from finelens.config.schema import InputConfig, Recipe
 from finelens.config.training import AugmentStep
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.augment.policies import POLICIES
-from finelens.data.contact_sheet import Panel, draw_sheet
-from finelens.data.images import read_image
+from finelens.data.contact_sheet import SIDE, Panel, draw_sheet
+from finelens.data.example import read_example
+from finelens.data.images import ImageArray, read_image
 from finelens.data.manifest import Manifest
 from finelens.data.preprocessing import Preprocessing
 from finelens.data.sources.read import read_source
@@ -39,13 +40,15 @@ def contact_sheet(
 ) -> Image.Image:
     """Return one sample under 16 draws, beside what the network sees when scoring.
 
+    Of a clip, four of its frames under four draws, each the same for all frames.
+
     Args:
-        data: A folder of class folders, a table, Pascal VOC or A2D.
+        data: As ``check`` takes it.
         augment: A policy's name; a packaged recipe's name or a ``.yaml`` recipe, of which each
             policy gets its panel; or steps, as a sequence or as YAML such as
             ``[{flip: {p: 0.5}}]``.
         size: Side of the views, pixels; None takes the recipe's where it has one, else 224.
-        sample: A picture's id, or its row in the data; None takes the first training picture.
+        sample: An id, or a row of the data; None takes the first training picture.
         source: The on-disk format; ``auto`` looks at the path.
         task: ``auto``, ``multi-class`` or ``multi-label``.
         progress: Who watches the source being read.
@@ -54,20 +57,36 @@ def contact_sheet(
         ConfigError: If the policy, or a value of it, is unknown or does not fit.
         DataError: If the source or the picture cannot be read, or there is no such sample.
     """
-    title, panels = _build_panels(augment, size)
+    title, panels = _build_panels(augment, InputConfig(), size)
     manifest = read_source(data, source=source, task=task, progress=progress)
+    is_clips = manifest.media == "clips"
+    if is_clips and panels[0].augmentation.preprocessing.frames is None:
+        title, panels = _build_panels(augment, InputConfig(frames=SIDE), size)
     example = _chosen(manifest, sample)
-    image_HWC = read_image(example["path"])
-    height, width = image_HWC.shape[:2]
-    side = panels[0].augmentation.preprocessing.size
-    subtitle = f"{example['id']}  ·  {width} × {height} pixels, seen at {side} × {side}"
-    return draw_sheet(image_HWC, panels, title=title, subtitle=subtitle)
+    seen = panels[0].augmentation.preprocessing
+    image = _read(example, seen) if is_clips else read_image(example["path"])
+    height, width = image.shape[-3:-1]
+    frames = f"{len(image)} frames of " if is_clips else ""
+    subtitle = (
+        f"{example['id']}  ·  {frames}{width} × {height} pixels, seen at {seen.size} × {seen.size}"
+    )
+    return draw_sheet(image, panels, title=title, subtitle=subtitle)
+
+
+def _read(example: Mapping[str, Any], seen: Preprocessing) -> ImageArray:
+    return read_example(
+        example["path"],
+        (example["start_s"], example["end_s"]),
+        frames=seen.frames,
+        stride=seen.stride,
+        start=seen.start,
+    )
 
 
 def _build_panels(
-    augment: str | Sequence[AugmentStep], size: int | None
+    augment: str | Sequence[AugmentStep], seen: InputConfig, size: int | None
 ) -> tuple[str, list[Panel]]:
-    """Return a sheet's title, and a panel for each policy."""
+    """Return a sheet's title, and a panel for each policy; a recipe has its own input."""
     if isinstance(augment, str) and augment not in POLICIES:
         if augment in recipe_names() or Path(augment).suffix in {".yaml", ".yml"}:
             return _build_recipe_panels(augment, load_recipe(augment), size)
@@ -78,7 +97,7 @@ def _build_panels(
                 f"[{{flip: {{p: 0.5}}}}]{known}"
             )
         augment = parse_yaml(augment, origin="augment")
-    preprocessing = _build_preprocessing(InputConfig(), size)
+    preprocessing = _build_preprocessing(seen, size)
     title = augment if isinstance(augment, str) else "steps"
     return title, [Panel("", Augmentation(augment, preprocessing))]
 

@@ -1,9 +1,9 @@
-"""The contact sheet: one picture under many draws, beside what the network sees when scoring."""
+"""The contact sheet: a picture or clip under many draws, beside what is seen when scoring."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,11 +16,12 @@ from finelens.data.augment.augmentation import Augmentation
 from finelens.data.augment.generator import sample_generator
 from finelens.data.augment.steps import Step
 from finelens.data.images import ImageArray
+from finelens.data.sampling import Sampling
 from finelens.errors import ConfigError
 from finelens.replacing import replacing
 
 SIDE = 4
-"""Draws in a row, and rows."""
+"""Draws in a row, and rows; of a clip frames in a row, and draws."""
 
 # paper a shade darker than white, so that the edge of a white picture is seen
 _INK, _MUTED, _PAPER = "#1f2328", "#59636e", "#f6f8fa"
@@ -42,15 +43,16 @@ class Panel:
 
 
 def draw_sheet(
-    image_HWC: ImageArray, panels: Sequence[Panel], *, title: str, subtitle: str, seed: int = 0
+    image: ImageArray, panels: Sequence[Panel], *, title: str, subtitle: str, seed: int = 0
 ) -> Image.Image:
     """Return a picture with a panel a policy, one below the other.
 
     A panel holds the evaluation view, the policy's steps, and ``SIDE`` x ``SIDE`` draws: those of
-    sample 0 in the first epochs under a seed. Views of another side than 224 pixels are scaled.
+    sample 0 in the first epochs under a seed. Of a clip each row is one draw, and holds up to
+    ``SIDE`` of its frames from left to right. Views of another side than 224 pixels are scaled.
 
     Args:
-        image_HWC: A picture of any size.
+        image: A picture (H, W, 3) of any size, or the frames (T, H, W, 3) of a clip.
         panels: At least one.
         title: In large letters.
         subtitle: Below it.
@@ -63,7 +65,7 @@ def draw_sheet(
     _write(sheet, (_MARGIN, _MARGIN + 44), subtitle, _font(17), _MUTED)
     top = _MARGIN + _TITLE_HEIGHT
     for panel, panel_height in zip(panels, heights, strict=True):
-        _draw_panel(sheet, panel, image_HWC, top, seed)
+        _draw_panel(sheet, panel, image, top, seed)
         top += panel_height + _GUTTER
     return sheet
 
@@ -87,26 +89,46 @@ def _panel_height(panel: Panel) -> int:
     return heading + _CAPTION_HEIGHT + max(_GRID, left)
 
 
-def _draw_panel(
-    sheet: Image.Image, panel: Panel, image_HWC: ImageArray, top: int, seed: int
-) -> None:
+def _draw_panel(sheet: Image.Image, panel: Panel, image: ImageArray, top: int, seed: int) -> None:
     augmentation = panel.augmentation
     left, right = _MARGIN, _MARGIN + _SCORED + _GUTTER
     if panel.heading:
         _write(sheet, (left, top), panel.heading, _font(22, is_bold=True), _INK)
         top += _HEADING_HEIGHT
     _write(sheet, (left, top), "when scoring", _font(16), _MUTED)
-    _write(sheet, (right, top), f"when training, {SIDE * SIDE} draws", _font(16), _MUTED)
+    is_clip = image.ndim == 4
+    draws = f"when training, {SIDE * SIDE} draws"
+    if is_clip:
+        draws = "when training; a row is one draw, its frames from left to right"
+    _write(sheet, (right, top), draws, _font(16), _MUTED)
     top += _CAPTION_HEIGHT
-    sheet.paste(_picture(augmentation.preprocessing(image_HWC), _SCORED), (left, top))
-    for number in range(SIDE * SIDE):
-        view_CHW = augmentation(image_HWC, sample_generator(seed, number, 0))
-        row, column = divmod(number, SIDE)
-        place = (right + column * (_CELL + _GAP), top + row * (_CELL + _GAP))
-        sheet.paste(_picture(view_CHW, _CELL), place)
+    scored = augmentation.preprocessing(image)
+    if is_clip:
+        _paste_grid(sheet, scored[_shown(scored)], (left, top), num_columns=2)
+        views = [augmentation(image, sample_generator(seed, n, 0)) for n in range(SIDE)]
+        cells = [view_CHW for view in views for view_CHW in view[_shown(view)]]
+        _paste_grid(sheet, cells, (right, top), num_columns=len(cells) // SIDE)
+    else:
+        sheet.paste(_picture(scored, _SCORED), (left, top))
+        cells = [augmentation(image, sample_generator(seed, n, 0)) for n in range(SIDE * SIDE)]
+        _paste_grid(sheet, cells, (right, top), num_columns=SIDE)
     for number, line in enumerate(_told_lines(augmentation)):
         place = (left, top + _SCORED + 2 * _GAP + number * _LINE_HEIGHT)
         _write(sheet, place, line, _font(14, is_mono=True), _INK)
+
+
+def _shown(view_TCHW: Tensor) -> list[int]:
+    num_frames = len(view_TCHW)
+    return Sampling(min(SIDE, num_frames)).indices(num_frames).tolist()
+
+
+def _paste_grid(
+    sheet: Image.Image, views: Iterable[Tensor], corner: tuple[int, int], *, num_columns: int
+) -> None:
+    for number, view_CHW in enumerate(views):
+        row, column = divmod(number, num_columns)
+        place = (corner[0] + column * (_CELL + _GAP), corner[1] + row * (_CELL + _GAP))
+        sheet.paste(_picture(view_CHW, _CELL), place)
 
 
 def _picture(view_CHW: Tensor, side: int) -> Image.Image:
