@@ -1,3 +1,4 @@
+import gc
 import os
 import random
 import signal
@@ -230,8 +231,43 @@ def test_interrupt_ends_the_workers_without_their_tracebacks(paths, tmp_path):
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
     process.join(30)
+    process.kill()
     assert process.exitcode == 0
     assert told.read_bytes().strip(b".") == b"stopped"
+
+
+class Collecting(PictureDataset):
+    def __getitem__(self, key):
+        gc.collect()
+        return super().__getitem__(key)
+
+
+class Discarded:
+    def __init__(self, told):
+        self.told = told
+        self.cycle = self
+
+    def __del__(self):
+        with self.told.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+
+
+def test_workers_do_not_tear_down_what_the_parent_threw_away(paths, tmp_path):
+    dataset = Collecting(paths, np.zeros((len(paths), 2), np.float32), PREPROCESSING)
+    loader = Loader(dataset, batch_size=4, shuffle=False, seed=0, num_workers=1)
+    told = tmp_path / "told"
+    gc.collect()
+    gc.disable()
+    try:
+        Discarded(told)
+        for _ in loader.epoch(0):
+            pass
+    finally:
+        gc.enable()
+    loader.close()
+    assert not told.exists()
+    gc.collect()
+    assert told.read_text().split() == [str(os.getpid())]
 
 
 def test_workers_are_chosen_for_auto_and_obeyed_otherwise():

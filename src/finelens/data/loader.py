@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import math
 import operator
@@ -65,7 +66,7 @@ class Loader:
             batch_sampler=self._keys,  # pyright: ignore[reportArgumentType]  # keys, not ints
             num_workers=num_workers,
             collate_fn=collate,
-            worker_init_fn=_leave_interrupts_to_parent,
+            worker_init_fn=_begin_worker,
             persistent_workers=num_workers > 0,
             generator=torch.Generator(),  # else every epoch draws from the global one
         )
@@ -216,6 +217,9 @@ def _raise_first(errors: Sequence[str | None]) -> None:
             raise DataError(f"{error}; mend or remove the file, or set data.bad_files=skip")
 
 
-def _leave_interrupts_to_parent(_worker: int) -> None:
+def _begin_worker(_worker: int) -> None:
     # Ctrl-C reaches the whole process group; the parent ends its workers itself
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # what the parent has thrown away may own threads (a decoder, a pool); they do not exist
+    # here, and to tear it down would wait for them without end
+    gc.freeze()
