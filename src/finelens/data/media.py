@@ -32,6 +32,11 @@ def is_video(column: str) -> pl.Expr:
     return pl.col(column).str.contains(_VIDEO)
 
 
+def one_of(medium: Medium) -> str:
+    """Return what messages call one row: ``picture`` or ``clip``."""
+    return medium.removesuffix("s")
+
+
 def find_medium(table: pl.DataFrame) -> Medium:
     """Return what the paths of a manifest's table are.
 
