@@ -115,7 +115,6 @@ def demo(
     """Write the embedded pictures, train the ``demo`` recipe on them; return the run's folder.
 
     The pictures lie beside the run, in ``demo-data``; those of an earlier demo are used again.
-    """
 
     Args:
         clips: Clips that only motion tells apart in place of pictures: in ``demo-clips``, by the
@@ -125,6 +124,7 @@ def demo(
 
     Raises:
         FinelensError: If the run's folder, or that of the data, holds something else.
+    """
     recipe = "demo-clips" if clips else "demo"
     root = Path(run) if run is not None else _default_run(recipe)
     check_new_run(root)
