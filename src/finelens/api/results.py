@@ -202,6 +202,11 @@ def _other_manifest(
         label_separator=recipe.data.label_separator,
         progress=progress,
     )
+    medium = "pictures" if recipe.input.frames is None else "clips"
+    if manifest.media != medium:
+        raise DataError(
+            f"{data} holds {manifest.media}, and the model of {directory.root} takes {medium}"
+        )
     if manifest.splits:
         return manifest
     return Manifest(manifest.table.with_columns(split=pl.lit("test")), manifest.task)

@@ -129,6 +129,8 @@ def demo(
     root = Path(run) if run is not None else _default_run(recipe)
     check_new_run(root)
     data = root.parent / ("demo-clips" if clips else "demo-data")
+    if root.resolve() == data.resolve():
+        raise ConfigError(f"--run {root}: the demo's data lies there; name another folder")
     supply = supply_clips if clips else supply_pictures
     supply(data, progress or Silent())
     return train(recipe, data, run=root, progress=progress)

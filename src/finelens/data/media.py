@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Literal
 
@@ -20,11 +19,6 @@ _GIF = r"(?i)\.gif$"
 _VIDEO = rf"(?i)\.({_VIDEOS}|gif)$"
 # a folder of frames, some of its frames, an element of an array, a video
 _CLIP = rf"(?i)(/|#\d+-\d+|\.np[yz]#(.+/)?\d+|\.({_VIDEOS}))$"
-
-
-def is_clip_place(path: str) -> bool:
-    """Return whether a manifest's path is surely a clip's place; a GIF may be a picture."""
-    return re.search(_CLIP, path) is not None
 
 
 def is_video(column: str) -> pl.Expr:
