@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 import finelens
 from finelens.errors import ConfigError, DataError
@@ -64,9 +65,12 @@ def test_recipes_for_pictures_and_clips_are_told_apart(tmp_path, ucf11_data, fol
         finelens.train("finetune-clips", folder_data, run=tmp_path / "b")
 
 
-def test_a_model_of_clips_is_not_evaluated_on_pictures(clip_run, folder_data):
+def test_a_model_of_clips_is_not_evaluated_on_pictures(clip_run, tmp_path):
+    for name in ("biking", "walking"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / name / "a.png")
     with pytest.raises(DataError, match=r"holds pictures, and the model of .* takes clips"):
-        finelens.evaluate(clip_run, data=folder_data)
+        finelens.evaluate(clip_run, data=tmp_path)
 
 
 class Listening:
