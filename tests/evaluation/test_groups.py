@@ -1,5 +1,6 @@
 """Results per group, held against plain loops, numpy's own formulas and simulated data."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,7 @@ from sklearn import metrics as reference
 from finelens.decision import Decision
 from finelens.evaluation.evaluate import evaluate, read_evaluation, write_evaluation
 from finelens.evaluation.groups import (
-    alike_p_value,
-    deviation_by_chance,
+    chance_and_p_value,
     group_figure,
     group_intervals,
     group_table,
@@ -102,26 +102,88 @@ def test_the_summary_counts_each_group_once(trained_scores):
 
 
 def test_groups_dealt_at_random_deviate_as_chance_says():
+    # the expected variance of means of n draws without replacement: s^2 / n, less what all share
     generator = np.random.default_rng(0)
     values, sizes = (generator.random(120) < 0.7).astype(float), np.array([5, 10, 15, 30, 60])
-    variances = [
-        np.var([part.mean() for part in np.split(generator.permutation(values),
-                                                 sizes.cumsum()[:-1])], ddof=1)
-        for _ in range(4000)
-    ]  # fmt: skip
-    assert np.sqrt(np.mean(variances)) == pytest.approx(deviation_by_chance(values, sizes), 0.04)
+    places = np.repeat(np.arange(5), sizes)
+    found, _ = chance_and_p_value(values, places, np.zeros(120, int), permutations=4000)
+    assert found == pytest.approx(np.sqrt(values.var(ddof=1) * np.mean(1 / sizes)), rel=0.04)
 
 
-def test_the_p_value_of_right_and_wrong_is_pearsons():
+def test_the_p_value_without_classes_is_that_of_scipys_permutation_test():
     generator = np.random.default_rng(2)
-    sizes = np.array([12, 30, 18, 40])
-    groups = np.repeat(np.arange(4), sizes)
-    values = (generator.random(100) < np.array([0.4, 0.8, 0.7, 0.75])[groups]).astype(float)
-    rights = np.bincount(groups, values)
-    expected = stats.chi2_contingency(np.stack([rights, sizes - rights]))
-    found = alike_p_value(values, rights / sizes, sizes)
-    assert stats.chi2.isf(found, 3) == pytest.approx(expected.statistic * 99 / 100)
-    assert alike_p_value(np.ones(100), np.ones(4), sizes) == 1
+    values, places = generator.random(40), np.repeat(np.arange(4), [6, 9, 10, 15])
+    values[places == 1] += 0.4
+    expected = stats.permutation_test(
+        [values[places == g] for g in range(4)],
+        lambda *parts, axis: stats.f_oneway(*parts, axis=axis).statistic, vectorized=True,
+        n_resamples=3000, alternative="greater", permutation_type="independent", rng=3,
+    ).pvalue  # fmt: skip
+    _, found = chance_and_p_value(values, places, np.zeros(40, int), permutations=3000)
+    assert 0.01 < expected < 0.5
+    assert found == pytest.approx(expected, abs=0.03)
+
+
+def test_classes_that_are_hard_are_not_laid_on_the_groups():
+    # groups of one class each, three to a class, accuracy by class alone: most tests would reject
+    generator = np.random.default_rng(0)
+    rejected = 0
+    for _ in range(300):
+        places = np.repeat(np.arange(12), generator.integers(2, 7, 12))
+        labels = places // 3
+        values = generator.random(len(places)) < np.array([0.95, 0.8, 0.5, 0.2])[labels]
+        rejected += chance_and_p_value(values * 1.0, places, labels, permutations=200)[1] < 0.05
+    assert rejected / 300 <= 0.07
+
+
+def test_small_mixed_groups_that_are_alike_are_seldom_told_apart():
+    generator = np.random.default_rng(1)
+    rejected = 0
+    for _ in range(300):
+        places, labels = np.repeat(np.arange(8), 3), generator.integers(0, 3, 24)
+        values = generator.random(24) < np.array([0.97, 0.7, 0.3])[labels]
+        rejected += chance_and_p_value(values * 1.0, places, labels, permutations=200)[1] < 0.05
+    assert rejected / 300 <= 0.07
+
+
+def test_one_really_bad_group_is_found():
+    generator = np.random.default_rng(3)
+    p_values = []
+    for _ in range(50):
+        places, labels = np.repeat(np.arange(6), 15), generator.integers(0, 3, 90)
+        values = generator.random(90) < np.where(places == 2, 0.2, 0.85)
+        p_values.append(chance_and_p_value(values * 1.0, places, labels, permutations=400)[1])
+    assert np.mean(np.array(p_values) < 0.05) > 0.9
+
+
+def test_classes_of_one_group_each_leave_nothing_to_tell_groups_by(scores_of):
+    truth = np.repeat(np.eye(3), 8, axis=0)
+    said = truth.copy()
+    said[:6] = truth[::-1][:6]
+    scores = grouped(scores_of(4 * said - 2, truth, kind=TaskKind.MULTI_CLASS),
+                     np.repeat(["a", "b", "c"], 8))  # fmt: skip
+    summary = summarise_groups(scores, Decision(), resamples=20)
+    assert np.isnan(summary["p_value"])
+    assert summary["deviation_by_chance"] == pytest.approx(summary["deviation"])
+    free = replace(scores, task=replace(scores.task, kind=TaskKind.MULTI_LABEL))
+    assert summarise_groups(free, Decision(thresholds=(0.5,) * 3), resamples=20)["p_value"] < 0.01
+
+
+def test_values_that_are_all_the_same_are_alike_and_many_are_dealt_in_parts(monkeypatch):
+    places, labels = np.repeat(np.arange(4), 10), np.tile(np.arange(2), 20)
+    assert chance_and_p_value(np.ones(40), places, labels) == (0, 1)
+    values = np.random.default_rng(0).random(40)
+    whole = chance_and_p_value(values, places, labels)
+    monkeypatch.setattr("finelens.evaluation.groups._CELLS_AT_ONCE", 3 * 40)
+    assert chance_and_p_value(values, places, labels) == pytest.approx(whole, abs=0.05)
+
+
+def test_ten_thousand_pictures_are_dealt_in_seconds():
+    generator = np.random.default_rng(0)
+    places, labels = generator.integers(0, 300, 10_000), generator.integers(0, 20, 10_000)
+    start = time.process_time()
+    chance_and_p_value(generator.random(10_000), np.unique(places, return_inverse=True)[1], labels)
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("kind", TaskKind)

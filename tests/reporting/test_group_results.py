@@ -44,8 +44,19 @@ def test_how_far_groups_lie_apart_is_held_against_chance(make_run):
     words = results_of(run)[0]["evenness"]
     assert f"deviation of {100 * summary['deviation']:.1f} points" in words
     assert f"about {100 * summary['deviation_by_chance']:.1f}" in words
+    assert "Were all groups alike on every class, chance" in words
     assert ("no more than" in words) == (summary["p_value"] >= 0.05)
     assert words.endswith("6 pictures have no group.")
+
+
+def test_groups_that_are_classes_are_said_not_to_be_told_from_them(make_run):
+    run = make_run(kind=TaskKind.MULTI_CLASS, groups=["a", "b", "c"] * 8)
+    assert json.loads((run.evaluation("test") / "metrics.json").read_text())["groups"][
+        "p_value"
+    ] is None  # fmt: skip
+    words = results_of(run)[0]["evenness"]
+    assert words.endswith("what the groups do and what the classes do cannot be told apart.")
+    assert "chance" not in words
 
 
 def test_one_group_says_nothing_of_another(make_run):

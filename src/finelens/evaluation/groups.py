@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import stats
 
 from finelens.decision import Decision
 from finelens.evaluation.accuracy import right_rows
@@ -31,6 +30,8 @@ GROUP_SCHEMA = {
 }
 
 _CELLS_AT_ONCE = 4_000_000
+_DEALT_IN_ALL = 20_000_000
+_DEALING_SEED = 0
 
 
 def group_figure(task: Task) -> str:
@@ -79,9 +80,9 @@ def summarise_groups(
 
     Keys: num_groups; num_without_group; figure (the name of what follows); mean and deviation
     (the mean over groups, each counting once, and the standard deviation between them);
-    deviation_by_chance (about what it would be if pictures were dealt to the groups at
-    random); p_value (as ``alike_p_value``); intervals (as ``group_intervals``). NaN where
-    undefined. None where no two labelled pictures share a group.
+    deviation_by_chance and p_value (as ``chance_and_p_value``, of multi-class pictures dealt
+    within their class); intervals (as ``group_intervals``). NaN where undefined. None where no
+    two labelled pictures share a group.
 
     Args:
         scores: What the model said.
@@ -94,9 +95,13 @@ def summarise_groups(
     if table.is_empty() or judged.groups is None:
         return None
     figure = group_figure(judged.task)
-    values_G, sizes_G = table[figure].to_numpy(), table["num_examples"].to_numpy()
+    values_G = table[figure].to_numpy()
     grouped_N = np.array([group is not None for group in judged.groups])
-    values_M = _figures(judged, decision)[figure][grouped_N]
+    by_chance, p_value = chance_and_p_value(
+        _figures(judged, decision)[figure][grouped_N],
+        _places([group for group in judged.groups if group is not None]),
+        _labels(judged)[grouped_N],
+    )
     intervals = group_intervals(judged, decision, seed=seed, resamples=resamples)
     return {
         "num_groups": table.height,
@@ -104,47 +109,70 @@ def summarise_groups(
         "figure": figure,
         "mean": float(values_G.mean()),
         "deviation": float(values_G.std(ddof=1)) if len(values_G) > 1 else float("nan"),
-        "deviation_by_chance": deviation_by_chance(values_M, sizes_G),
-        "p_value": alike_p_value(values_M, values_G, sizes_G),
+        "deviation_by_chance": by_chance,
+        "p_value": p_value,
         "intervals": {name: list(ends) for name, ends in intervals.items()},
     }
 
 
-def deviation_by_chance(values_N: FloatArray, sizes_G: NDArray[np.integer]) -> float:
-    """Return the deviation of groups' means to expect where groups are alike.
+def chance_and_p_value(
+    values_N: FloatArray,
+    place_N: NDArray[np.intp],
+    label_N: NDArray[np.intp],
+    *,
+    permutations: int | None = None,
+) -> tuple[float, float]:
+    """Return the deviation of groups' means by chance, and the p-value of groups being alike.
 
-    The root of the mean over groups of s^2 / n_g: the expected sample variance of means of n_g
-    draws from values of variance s^2. NaN for fewer than two groups.
-
-    Args:
-        values_N: The figure of each picture.
-        sizes_G: Pictures of each group.
-    """
-    if len(sizes_G) < 2:
-        return float("nan")
-    return float(np.sqrt(np.var(values_N, ddof=1) * np.mean(1 / sizes_G)))
-
-
-def alike_p_value(values_N: FloatArray, means_G: FloatArray, sizes_G: NDArray[np.integer]) -> float:
-    """Return the p-value of groups being alike, in [0, 1].
-
-    The tail of chi-square with G - 1 degrees of freedom beyond the sum of n_g (mean_g - mean)^2
-    over s^2: how far groups lie apart where pictures are dealt to them at random. Of right and
-    wrong that is Pearson's test of homogeneity, but for a factor of (N - 1) / N. NaN for fewer
-    than two groups, 1 where all values are the same.
+    A permutation test (Good 2005, chapter 3): the values are dealt to the groups anew, among
+    pictures of equal label only, so that hard classes are not laid on the recordings that hold
+    them. The first figure is the root mean square of the deviation between the groups' means
+    over the dealings; the second the share of dealings whose means lie as far apart (the sum of
+    n_g (mean_g - mean)^2) as those found, with 1 added to both counts. It is valid for groups
+    of any size. NaN, both for fewer than two groups, the p-value also where every label is of
+    one group alone, since then all dealings put the groups as far apart.
 
     Args:
         values_N: The figure of each picture.
-        means_G: Its mean in each group.
-        sizes_G: Pictures of each group.
+        place_N: The number of its group, from 0; each number is met.
+        label_N: The number of its label; the same for all to deal freely.
+        permutations: How many dealings; None takes 1000, or fewer of more than 20 000 pictures.
     """
+    sizes_G = np.bincount(place_N)
     if len(sizes_G) < 2:
-        return float("nan")
-    variance = float(np.var(values_N, ddof=1))
-    if not variance:
-        return 1.0
-    apart = float((sizes_G * (means_G - values_N.mean()) ** 2).sum())
-    return float(stats.chi2.sf(apart / variance, len(sizes_G) - 1))
+        return float("nan"), float("nan")
+    permutations = permutations or int(np.clip(_DEALT_IN_ALL // len(values_N), 200, 1000))
+    sums_RG = _dealt_sums(values_N, place_N, label_N, permutations)
+    by_chance = float(np.sqrt((sums_RG / sizes_G).var(axis=1, ddof=1).mean()))
+    pairs = np.unique(np.stack([label_N, place_N]), axis=1)
+    if np.bincount(pairs[0]).max() < 2:
+        return by_chance, float("nan")
+    # the mean over all is the same in every dealing, so that the squares alone tell
+    apart_R = (sums_RG**2 / sizes_G).sum(axis=1)
+    found = float((np.bincount(place_N, values_N) ** 2 / sizes_G).sum())
+    # a hair of rounding must not part a dealing from its equals
+    is_as_far_R = apart_R >= found - 1e-9 * max(1.0, found)
+    return by_chance, (1 + int(is_as_far_R.sum())) / (1 + permutations)
+
+
+def _dealt_sums(
+    values_N: FloatArray, place_N: NDArray[np.intp], label_N: NDArray[np.intp], permutations: int
+) -> FloatArray:
+    """Return the groups' sums of values dealt anew within labels, shape (permutations, G)."""
+    generator = np.random.Generator(np.random.Philox(_DEALING_SEED))
+    by_label_N = np.argsort(label_N, kind="stable")
+    own_N = values_N[by_label_N]
+    ends = np.cumsum(np.bincount(label_N))
+    by_group_N = np.argsort(place_N[by_label_N], kind="stable")
+    starts_G = np.append(0, np.cumsum(np.bincount(place_N))[:-1])
+    at_once = max(1, _CELLS_AT_ONCE // len(values_N))
+    sums = []
+    for start in range(0, permutations, at_once):
+        dealt_RN = np.tile(own_N, (min(at_once, permutations - start), 1))
+        for first, end in zip(np.append(0, ends[:-1]), ends, strict=True):
+            dealt_RN[:, first:end] = generator.permuted(dealt_RN[:, first:end], axis=1)
+        sums.append(np.add.reduceat(dealt_RN[:, by_group_N], starts_G, axis=1))
+    return np.concatenate(sums)
 
 
 def group_intervals(
@@ -206,6 +234,13 @@ def _places(groups: Sequence[str | None]) -> NDArray[np.intp]:
         numbers.setdefault((n,) if group is None else group, len(numbers))
     return np.array([numbers[(n,) if group is None else group] for n, group in enumerate(groups)],
                     dtype=np.intp)  # fmt: skip
+
+
+def _labels(judged: Scores) -> NDArray[np.intp]:
+    """Return the number of each picture's class; 0 for all where it may have several."""
+    if judged.task.is_multi_label:
+        return np.zeros(judged.num_examples, dtype=np.intp)
+    return (judged.targets_NK == 1).argmax(axis=1)
 
 
 def _is_grouped(groups: Sequence[str | None] | None) -> bool:

@@ -77,14 +77,26 @@ def _evenness(record: RunRecord, summary: Mapping[str, Any], words: str) -> str:
     left_out = f" {number(alone, 0)} {record.noun}s have no group." if alone else ""
     if summary["deviation"] is None:
         return f"All are of one group, of which nothing follows for another.{left_out}"
-    p_value = summary["p_value"]
-    verdict = "more than" if p_value < SIGNIFICANT else "no more than"
     return (
         f"Over {number(num_groups, 0)} groups {words} is {percent(summary['mean'])} on average, "
         f"each group counting once, with a deviation of {100 * summary['deviation']:.1f} points "
-        f"between groups. Were all groups alike, chance would make it about "
+        f"between groups. {_held_against_chance(record, summary)}{left_out}"
+    )
+
+
+def _held_against_chance(record: RunRecord, summary: Mapping[str, Any]) -> str:
+    p_value = summary["p_value"]
+    if p_value is None:
+        return (
+            f"No class has {record.noun}s in two groups, so that what the groups do and what the "
+            "classes do cannot be told apart."
+        )
+    alike = "alike" if record.task.is_multi_label else "alike on every class"
+    verdict = "more than" if p_value < SIGNIFICANT else "no more than"
+    return (
+        f"Were all groups {alike}, chance would make it about "
         f"{100 * summary['deviation_by_chance']:.1f}: they lie apart by {verdict} chance "
-        f"explains ({tell_p(p_value)}).{left_out}"
+        f"explains ({tell_p(p_value)})."
     )
 
 
