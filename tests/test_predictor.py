@@ -109,7 +109,7 @@ def test_every_input_has_its_row_in_order_errors_included(saved, pictures, tmp_p
         assert "\n" not in row["error"]
         assert [row[f"probability.{name}"] for name in CLASSES] == [None] * 3
     probabilities_NK = _probabilities(table)
-    np.testing.assert_allclose(probabilities_NK[0], probabilities_NK[5], atol=1e-5)
+    assert np.array_equal(probabilities_NK[0], probabilities_NK[5])
 
 
 def test_only_bad_files_still_make_a_table_of_the_same_columns(saved, tmp_path):
@@ -149,8 +149,14 @@ def test_neither_batches_nor_workers_change_a_prediction(saved, pictures, batch_
     expected = predictor.predict(pictures, num_workers=0)
     table = predictor.predict(pictures, batch_size=batch_size, num_workers=num_workers)
     assert table["path"].to_list() == expected["path"].to_list()
-    assert table["labels"].to_list() == expected["labels"].to_list()
-    np.testing.assert_allclose(_probabilities(table), _probabilities(expected), atol=1e-5)
+    assert table.equals(expected)
+
+
+def test_a_picture_alone_has_the_very_numbers_it_has_among_others(saved, pictures):
+    predictor = Predictor.load(saved[1], device="cpu")
+    together = predictor.predict(pictures)
+    alone = [predictor.predict(path) for path in together["path"]]
+    assert pl.concat(alone).equals(together)
 
 
 def test_a_copy_of_the_model_folder_is_all_that_is_needed(saved, pictures, tmp_path):
