@@ -17,42 +17,22 @@ from finelens.data.augment.augmentation import Augmentation
 from finelens.data.clip_places import is_clip
 from finelens.data.dataset import PictureDataset
 from finelens.data.example import Span, read_example
-from finelens.data.heat_map import HeatMap
 from finelens.data.loader import Loader, resolve_workers
 from finelens.data.manifest import Manifest
 from finelens.data.sources.files import check_unicode, is_picture, list_files, list_pictures
 from finelens.errors import DataError
+from finelens.evaluation.explanation import Explanation, explain
 from finelens.evaluation.inference import score
 from finelens.evaluation.passes import logits_of
 from finelens.evaluation.predictions import predictions_table
 from finelens.evaluation.scores import Scores
 from finelens.models.folder import SavedModel, load_model
-from finelens.models.memory_format import channels_last, to_channels_last
-from finelens.models.saliency import grad_cam, spread
+from finelens.models.memory_format import to_channels_last
 from finelens.models.spatial_layer import SpatialLayer, find_spatial_layer
 from finelens.progress import Progress, Silent
 
 BATCH_SIZE = 32
 """Pictures read together, and on a GPU those of a forward pass."""
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Where a model looked in a picture or clip for one class.
-
-    Attributes:
-        class_name: The class.
-        probability: Of the class, calibrated, in [0, 1].
-        threshold: From which the class is said to be present; None where the most probable is.
-        is_decided: Whether the class is said to be present.
-        heat: What the network saw, and how much each place of it spoke for the class.
-    """
-
-    class_name: str
-    probability: float
-    threshold: float | None
-    is_decided: bool
-    heat: HeatMap
 
 
 @dataclass(frozen=True)
@@ -138,6 +118,11 @@ class Predictor:
             progress=progress or Silent(),
         )
 
+    @property
+    def num_together(self) -> int:
+        """Return how many pictures are computed at one time: one a core, or a GPU's pass."""
+        return torch.get_num_threads() if self.device.type == "cpu" else BATCH_SIZE
+
     def logits(self, images_BCHW: Tensor, *, batch_size: int = BATCH_SIZE) -> NDArray[np.float32]:
         """Return the logits of evaluation views, float32 (B, K): exactly those of ``predict``.
 
@@ -189,30 +174,8 @@ class Predictor:
             DataError: If there is no such class.
             ModelError: If no heat map can be drawn for the model's backbone.
         """
-        task, preprocessing = self.saved.task, self.saved.preprocessing
-        given = None if class_name is None else task.index(class_name)
-        views_TCSS = torch.stack([preprocessing(picture_HWC) for picture_HWC in pictures_THWC])
-        x = preprocessing.normalise(views_TCSS.to(self.device))
-        x = channels_last(x if preprocessing.frames is None else x.unsqueeze(0))
-        layer = self._spatial_layer
-        with torch.inference_mode():
-            logits_1K = self.saved.classifier(x).float().cpu().numpy()
-        probabilities_1K = self.saved.decision.probabilities(task, logits_1K)
-        chosen = int(probabilities_1K.argmax()) if given is None else given
-        heat_1thw = grad_cam(self.saved.classifier, x, chosen, layer)
-        heat_TSS = spread(heat_1thw, frames=len(views_TCSS), size=preprocessing.size)[0]
-        thresholds = self.saved.decision.thresholds
-        return Explanation(
-            class_name=task.classes[chosen],
-            probability=float(probabilities_1K[0, chosen]),
-            threshold=None if thresholds is None else thresholds[chosen],
-            is_decided=bool(self.saved.decision.decide(probabilities_1K)[0, chosen]),
-            heat=HeatMap(
-                pictures_THWC=pictures_THWC,
-                views_TSSC=views_TCSS.permute(0, 2, 3, 1).contiguous().numpy(),
-                heat_TSS=heat_TSS.cpu().numpy(),
-                box=preprocessing.box(*pictures_THWC.shape[1:3]),
-            ),
+        return explain(
+            self.saved, pictures_THWC, class_name, layer=self._spatial_layer, forward=self.logits
         )
 
     @cached_property

@@ -5,25 +5,23 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from pathlib import Path
 
-import matplotlib as mpl
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.augment.generator import sample_generator
 from finelens.data.augment.steps import Step
 from finelens.data.images import ImageArray
+from finelens.data.lettering import MUTED, PAPER, write_words
 from finelens.errors import ConfigError
 from finelens.replacing import replacing
 
 SIDE = 4
 """Draws in a row, and rows."""
 
-# paper a shade darker than white, so that the edge of a white picture is seen
-_INK, _MUTED, _PAPER = "#1f2328", "#59636e", "#f6f8fa"
 _CELL, _GAP, _MARGIN, _GUTTER = 224, 8, 48, 40
 _GRID = SIDE * _CELL + (SIDE - 1) * _GAP
 _SCORED = 2 * _CELL + _GAP
@@ -58,9 +56,9 @@ def draw_sheet(
     """
     heights = [_panel_height(panel) for panel in panels]
     height = _MARGIN + _TITLE_HEIGHT + sum(heights) + _GUTTER * (len(panels) - 1) + _MARGIN
-    sheet = Image.new("RGB", (_WIDTH, height), _PAPER)
-    _write(sheet, (_MARGIN, _MARGIN), title, _font(32, is_bold=True), _INK)
-    _write(sheet, (_MARGIN, _MARGIN + 44), subtitle, _font(17), _MUTED)
+    sheet = Image.new("RGB", (_WIDTH, height), PAPER)
+    _write(sheet, (_MARGIN, _MARGIN), title, size_px=32, is_bold=True)
+    _write(sheet, (_MARGIN, _MARGIN + 44), subtitle, size_px=17, ink=MUTED)
     top = _MARGIN + _TITLE_HEIGHT
     for panel, panel_height in zip(panels, heights, strict=True):
         _draw_panel(sheet, panel, image_HWC, top, seed)
@@ -93,10 +91,10 @@ def _draw_panel(
     augmentation = panel.augmentation
     left, right = _MARGIN, _MARGIN + _SCORED + _GUTTER
     if panel.heading:
-        _write(sheet, (left, top), panel.heading, _font(22, is_bold=True), _INK)
+        _write(sheet, (left, top), panel.heading, size_px=22, is_bold=True)
         top += _HEADING_HEIGHT
-    _write(sheet, (left, top), "when scoring", _font(16), _MUTED)
-    _write(sheet, (right, top), f"when training, {SIDE * SIDE} draws", _font(16), _MUTED)
+    _write(sheet, (left, top), "when scoring", size_px=16, ink=MUTED)
+    _write(sheet, (right, top), f"when training, {SIDE * SIDE} draws", size_px=16, ink=MUTED)
     top += _CAPTION_HEIGHT
     sheet.paste(_picture(augmentation.preprocessing(image_HWC), _SCORED), (left, top))
     for number in range(SIDE * SIDE):
@@ -106,7 +104,7 @@ def _draw_panel(
         sheet.paste(_picture(view_CHW, _CELL), place)
     for number, line in enumerate(_told_lines(augmentation)):
         place = (left, top + _SCORED + 2 * _GAP + number * _LINE_HEIGHT)
-        _write(sheet, place, line, _font(14, is_mono=True), _INK)
+        _write(sheet, place, line, size_px=14, is_mono=True)
 
 
 def _picture(view_CHW: Tensor, side: int) -> Image.Image:
@@ -140,21 +138,4 @@ def _spoken(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _write(
-    sheet: Image.Image,
-    place: tuple[int, int],
-    text: str,
-    font: ImageFont.FreeTypeFont,
-    ink: str,
-) -> None:
-    room = sheet.width - place[0] - _MARGIN
-    while font.getlength(text) > room:
-        text = f"{text[:-2]}…"
-    ImageDraw.Draw(sheet).text(place, text, font=font, fill=ink)
-
-
-@cache
-def _font(size: int, *, is_bold: bool = False, is_mono: bool = False) -> ImageFont.FreeTypeFont:
-    # Pillow's own font knows ASCII only; a file's name can hold any letter
-    name = f"DejaVuSans{'Mono' if is_mono else ''}{'-Bold' if is_bold else ''}.ttf"
-    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, size)
+_write = partial(write_words, margin_px=_MARGIN)
