@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from finelens.api.training import demo as demo
     from finelens.api.training import resume as resume
     from finelens.api.training import train as train
+    from finelens.web.server import serve as serve
 
 _HOMES = {
     "check": "finelens.api.data",
@@ -39,6 +40,7 @@ _HOMES = {
     "log": "finelens.api.log",
     "predict": "finelens.api.results",
     "resume": "finelens.api.training",
+    "serve": "finelens.web.server",
     "top": "finelens.api.results",
     "train": "finelens.api.training",
 }
@@ -53,6 +55,7 @@ __all__ = [
     "log",
     "predict",
     "resume",
+    "serve",
     "top",
     "train",
 ]

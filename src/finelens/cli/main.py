@@ -9,7 +9,7 @@ import sys
 import typer
 
 from finelens import __version__
-from finelens.cli import data, log, results, training
+from finelens.cli import data, log, results, serve, training
 from finelens.errors import FinelensError
 
 INTERRUPTED = 130
@@ -82,6 +82,7 @@ for verb, example in (
     (results.top, "finelens top runs/my-run --class bird -n 50"),
     (results.compare, "finelens compare runs/a runs/b --out comparison"),
     (log.log, "finelens log runs/my-run"),
+    (serve.serve, "finelens serve runs/my-run --allow-edit"),
     (data.recipes, "finelens recipes finetune"),
 ):
     app.command(epilog=f"Example: {example}")(verb)
