@@ -212,3 +212,37 @@ def test_a_folder_that_is_no_model_is_told(saved, tmp_path):
     (copy / "decision.json").write_text(json.dumps(content | {"temperature": 0}))
     with pytest.raises(ModelError, match=r"decision\.json is damaged or foreign: temperature 0"):
         Predictor.load(copy)
+
+
+def test_an_explanation_says_of_a_class_what_predict_says_to_the_last_bit(saved, pictures):
+    model, folder = saved
+    predictor = Predictor.load(folder, device="cpu")
+    expected = predictor.predict(pictures)
+    for row in expected.iter_rows(named=True):
+        for k, name in enumerate(CLASSES):
+            found = predictor.explain(row["path"], name)
+            assert found.probability == row[f"probability.{name}"]
+            assert found.is_decided is (name in row["labels"])
+            thresholds = model.decision.thresholds
+            assert found.threshold == (None if thresholds is None else thresholds[k])
+    assert predictor.predict(pictures).equals(expected)
+
+
+def test_an_explanation_fits_the_view_that_the_network_saw(saved, pictures):
+    found = Predictor.load(saved[1], device="cpu").explain(pictures / "e.bmp")
+    heat = found.heat
+    assert heat.heat_TSS.shape == (1, 48, 48)
+    assert heat.heat_TSS.dtype == np.float32
+    assert 0 <= heat.heat_TSS.min() <= heat.heat_TSS.max() <= 1
+    image_HWC = read_image(pictures / "e.bmp")
+    assert np.array_equal(heat.pictures_THWC[0], image_HWC)
+    view_CSS = saved[0].preprocessing(image_HWC)
+    assert np.array_equal(heat.views_TSSC[0], view_CSS.permute(1, 2, 0))
+
+
+def test_what_cannot_be_read_or_is_unknown_is_not_explained(saved, pictures, tmp_path):
+    predictor = Predictor.load(saved[1], device="cpu")
+    with pytest.raises(DataError, match=r"none\.jpg: cannot be opened"):
+        predictor.explain(tmp_path / "none.jpg")
+    with pytest.raises(DataError, match='class "bal" is unknown; did you mean "ball"'):
+        predictor.explain(pictures / "c.jpg", "bal")

@@ -5,6 +5,7 @@ The verbs are functions here, imported when first used so that ``import finelens
     run = finelens.train(data="pictures/")
     finelens.evaluate(run, split="test")
     finelens.load(run).predict(["a.jpg", "b.jpg"])
+    finelens.explain(run, "a.jpg", "bird").heat
     finelens.compare([run, other_run])
     finelens.log(run)["val_loss"].to_numpy()
 """
@@ -19,6 +20,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from finelens.api.contact_sheet import contact_sheet as contact_sheet
     from finelens.api.data import check as check
+    from finelens.api.explain import explain as explain
     from finelens.api.log import log as log
     from finelens.api.results import compare as compare
     from finelens.api.results import evaluate as evaluate
@@ -36,6 +38,7 @@ _HOMES = {
     "contact_sheet": "finelens.api.contact_sheet",
     "demo": "finelens.api.training",
     "evaluate": "finelens.api.results",
+    "explain": "finelens.api.explain",
     "load": "finelens.api.results",
     "log": "finelens.api.log",
     "predict": "finelens.api.results",
@@ -51,6 +54,7 @@ __all__ = [
     "contact_sheet",
     "demo",
     "evaluate",
+    "explain",
     "load",
     "log",
     "predict",

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 import finelens
+from finelens.api.explain import draw_explanation
 from finelens.errors import ConfigError
 
 SETTINGS = ("model.backbone=test_resnet", "model.pretrained=false", "input.size=32",
@@ -59,3 +60,12 @@ def test_recipes_for_pictures_and_clips_are_told_apart(tmp_path, ucf11_data, fol
         finelens.train("finetune", ucf11_data, run=tmp_path / "a")
     with pytest.raises(ConfigError, match=r"is for clips, and .* holds pictures"):
         finelens.train("finetune-clips", folder_data, run=tmp_path / "b")
+
+
+def test_a_clip_is_explained_frame_by_frame_and_drawn(clip_run, ucf11_data):
+    clip = next(ucf11_data.glob("walking/*/*.avi"))
+    found = finelens.explain(clip_run, clip, "walking")
+    assert found.heat.heat_TSS.shape == (4, 32, 32)
+    assert found.heat.pictures_THWC.shape == (4, 24, 32, 3)
+    sheet = draw_explanation(found, name=clip.name)
+    assert sheet.height > 2 * 162  # a frame of 216 x 162 above its heat

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from finelens import __version__
-from finelens.cli import data, log, results, serve, training
+from finelens.cli import data, explain, log, results, serve, training
 from finelens.errors import FinelensError
 
 INTERRUPTED = 130
@@ -80,6 +80,7 @@ for verb, example in (
     (results.evaluate, "finelens evaluate runs/my-run --split test"),
     (results.predict, "finelens predict runs/my-run new/ --out scores.csv"),
     (results.top, "finelens top runs/my-run --class bird -n 50"),
+    (explain.explain, "finelens explain runs/my-run picture.jpg --class bird"),
     (results.compare, "finelens compare runs/a runs/b --out comparison"),
     (log.log, "finelens log runs/my-run"),
     (serve.serve, "finelens serve runs/my-run --allow-edit"),
