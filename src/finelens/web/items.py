@@ -76,13 +76,18 @@ class Items:
         digest.update(f"{self._directory.root.absolute()}\0{split}\0{name}".encode())
         return digest.hexdigest()
 
-    def place(self, item: str) -> Place | None:
-        """Return where an item lies, None if no item has this id."""
+    def find(self, item: str) -> tuple[str, int] | None:
+        """Return an item's split and its row in the split's scores, None if no item has this id."""
         for split in self.splits:
             row = self._ids(split).get(item)
             if row is not None:
-                return self._place(split, row)
+                return split, row
         return None
+
+    def place(self, item: str) -> Place | None:
+        """Return where an item lies, None if no item has this id."""
+        found = self.find(item)
+        return None if found is None else self._place(*found)
 
     def _place(self, split: str, row: int) -> Place:
         scores = self.scores(split)

@@ -22,7 +22,8 @@ from finelens.runs.directory import RunDirectory, read_json
 from finelens.web.batching import Batching, Places
 from finelens.web.decoder import Thumbnail, View
 from finelens.web.decoding import Decoding
-from finelens.web.items import Items
+from finelens.web.items import Items, Place
+from finelens.web.looking import OwnView
 from finelens.web.metrics import Metrics
 from finelens.web.problems import Problem, Refusal, problem
 from finelens.web.schemas import ClassInfo, Item, ModelInfo, Row, TopItems
@@ -32,6 +33,21 @@ _FIGURES = ("example", "macro", "micro")
 _SINGLE_FIGURES = (
     "accuracy", "mean_average_precision", "top5_accuracy", "roc_auc", "num_examples",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OwnExample:
+    """An input that is one of the run's own pictures or clips.
+
+    Attributes:
+        place: Where it lies.
+        name: What it is called in its row.
+        problem: None: nothing is refused.
+    """
+
+    place: Place
+    name: str = ""
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +82,7 @@ class ServedRun:
         """Return whether the model takes clips, not pictures."""
         return self.predictor.saved.preprocessing.frames is not None
 
-    async def predict(self, uploads: Sequence[Upload]) -> list[Row]:
+    async def predict(self, uploads: Sequence[Upload | OwnExample]) -> list[Row]:
         """Return a row for every upload, in their order; those refused say why.
 
         Probabilities are, to the last bit, those that ``finelens predict`` writes for the file.
@@ -82,7 +98,7 @@ class ServedRun:
             self.metrics.inputs.labels(self.name, outcome).inc()
         return rows
 
-    async def view(self, upload: Upload) -> Tensor:
+    async def view(self, upload: Upload | OwnExample) -> Tensor:
         """Return the network's view of an upload, uint8 (C, S, S), or (T, C, S, S) of a clip.
 
         Raises:
@@ -91,7 +107,10 @@ class ServedRun:
         if upload.problem is not None:
             raise Refusal("file-too-large", upload.problem.detail)
         preprocessing = self.predictor.saved.preprocessing
-        job = View(str(upload.path), preprocessing)
+        if isinstance(upload, OwnExample):
+            job = OwnView(upload.place.path, upload.place.span, preprocessing)
+        else:
+            job = View(str(upload.path), preprocessing)
         encoded = await asyncio.wrap_future(self.decoding.submit(job))
         frames = () if preprocessing.frames is None else (preprocessing.frames,)
         shape = (*frames, 3, preprocessing.size, preprocessing.size)
@@ -163,7 +182,7 @@ class ServedRun:
         except Refusal as refusal:
             raise Refusal("not-found", f"the item cannot be shown: {refusal.detail}") from refusal
 
-    async def _logits(self, upload: Upload, places: Places) -> NDArray[np.float32] | Problem:
+    async def _logits(self, upload: Upload | OwnExample, places: Places) -> NDArray[np.float32] | Problem:
         try:
             view = await self.view(upload)
         except Refusal as refusal:
@@ -175,7 +194,7 @@ class ServedRun:
         return logits_K
 
     def _rows(
-        self, uploads: Sequence[Upload], found: Sequence[NDArray[np.float32] | Problem]
+        self, uploads: Sequence[Upload | OwnExample], found: Sequence[NDArray[np.float32] | Problem]
     ) -> list[Row]:
         task = self.predictor.saved.task
         unknown_K = np.full(task.num_classes, np.nan, dtype=np.float32)
