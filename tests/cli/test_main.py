@@ -6,7 +6,9 @@ import pytest
 
 from finelens import __version__
 
-VERBS = ("demo", "check", "train", "evaluate", "predict", "top", "compare", "log", "recipes")
+VERBS = (
+    "demo", "check", "train", "evaluate", "predict", "top", "compare", "log", "serve", "recipes",
+)  # fmt: skip
 
 
 def test_version_is_the_packages(finelens_command):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from finelens.web.limits import Limits
@@ -14,7 +14,6 @@ from finelens.web.problems import Refusal, problem_response
 PREDICT = "/v1/predict"
 
 _WORDS_BYTES = 1 << 20
-_CLOSE = {"Connection": "close"}
 
 
 class BodyGuard:
@@ -46,7 +45,7 @@ class BodyGuard:
                 "overloaded",
                 f"{self._num_predicting} requests are being answered, the most at one time; "
                 "come again in 1 s",
-                headers={"Retry-After": "1"} | _CLOSE,
+                headers={"Retry-After": "1", "Connection": "close"},
             )
             await problem_response(refusal)(scope, receive, send)
         else:
@@ -57,23 +56,35 @@ class BodyGuard:
                 self._num_predicting -= 1
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, most: int) -> None:
-        length = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > most:
             await problem_response(_too_large(most))(scope, receive, send)
             return
-        await self._app(scope, _Guarded(receive, most, self._limits.upload_s), send)
+        has_body = length != "0" or "transfer-encoding" in headers
+        body = _Guarded(receive, most, self._limits.upload_s, is_whole=not has_body)
+
+        async def send_or_close(message: Message) -> None:
+            if message["type"] == "http.response.start" and not body.is_whole:
+                # else the server would read on to the end of what nobody wants
+                MutableHeaders(scope=message)["connection"] = "close"
+            await send(message)
+
+        await self._app(scope, body, send_or_close)
 
 
 class _Guarded:
     """A request's ``receive`` that counts."""
 
-    def __init__(self, receive: Receive, most: int, upload_s: float) -> None:
+    def __init__(
+        self, receive: Receive, most: int, upload_s: float, *, is_whole: bool
+    ) -> None:
         self._receive = receive
         self._most = most
         self._upload_s = upload_s
         self._ends = time.monotonic() + upload_s
         self._num_bytes = 0
-        self._is_whole = False
+        self.is_whole = is_whole
 
     async def __call__(self) -> Message:
         """Return the next part of the body, or what comes after it.
@@ -81,7 +92,7 @@ class _Guarded:
         Raises:
             Refusal: If it is too large or too late.
         """
-        if self._is_whole:
+        if self.is_whole:
             # whoever asks on waits for the client to go
             return await self._receive()
         try:
@@ -91,10 +102,9 @@ class _Guarded:
             raise Refusal(
                 "upload-took-too-long",
                 f"the request did not come within {self._upload_s:g} s; send it faster",
-                headers=_CLOSE,
             ) from None
         self._num_bytes += len(message.get("body", b""))
-        self._is_whole = not message.get("more_body", False)
+        self.is_whole = not message.get("more_body", False)
         if self._num_bytes > self._most:
             raise _too_large(self._most)
         return message
@@ -104,5 +114,5 @@ def _too_large(most: int) -> Refusal:
     return Refusal(
         "body-too-large",
         f"the request is over the limit of {most} bytes; send fewer or smaller files",
-        headers=_CLOSE,
+        headers={"Connection": "close"},
     )

