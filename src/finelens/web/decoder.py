@@ -212,6 +212,8 @@ def _answer(job: Job, limits: Limits) -> bytes:
         return _refusal(refused.kind, str(refused))
     except DataError as error:
         return _refusal("unreadable", _without_path(str(error), getattr(job, "path", "")))
+    except OSError as error:
+        return _refusal("unreadable", f"the file cannot be read: {error.strerror}")
     except MemoryError:
         return _refusal("decoder-failed", "decoding it takes more memory than a file may have")
 

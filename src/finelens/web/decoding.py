@@ -13,7 +13,6 @@ import queue
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 from finelens.web.decoder import READY, REFUSED, Job, decode_forever
@@ -33,7 +32,7 @@ class Decoding:
 
     Args:
         limits: Of every job.
-        num_workers: Processes, 1 or more; they start now, and nobody waits for them.
+        num_workers: Processes, 1 or more; they start beside all else, from now on.
         observe: Told the seconds that each job took.
     """
 
@@ -49,9 +48,9 @@ class Decoding:
         self._observe = observe
         self._workers = [_Worker(context, limits) for _ in range(num_workers)]
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        for worker in self._workers:
-            self._idle.put(worker)
         self._threads = ThreadPoolExecutor(num_workers, "finelens-decoding")
+        for worker in self._workers:
+            self._threads.submit(self._begin, worker)
 
     @property
     def process_ids(self) -> list[int | None]:
@@ -72,6 +71,11 @@ class Decoding:
             worker.close()
         self._threads.shutdown(cancel_futures=True)
 
+    def _begin(self, worker: _Worker) -> None:
+        # the first start lasts until the process that all are forked from has its imports
+        worker.start()
+        self._idle.put(worker)
+
     def _do(self, job: Job) -> bytes:
         worker = self._idle.get()
         begun = time.monotonic()
@@ -89,13 +93,25 @@ class _Worker:
         self._context = context
         self._limits = limits
         self._is_closed = False
-        self._process, self._connection = self._start()
+        self._process: ForkServerProcess | None = None
         self._is_ready = False
 
     @property
     def process_id(self) -> int | None:
-        """Return the id of the process there is now."""
-        return self._process.pid
+        """Return the id of the process there is now, None where there is none."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start a process."""
+        here, there = self._context.Pipe()
+        process = self._context.Process(
+            target=decode_forever, args=(there, self._limits), name="finelens-decoder", daemon=True
+        )
+        process.start()
+        there.close()
+        self._process, self._connection, self._is_ready = process, here, False
+        if self._is_closed:
+            process.kill()
 
     def do(self, job: Job) -> bytes:
         """Return what a job gives.
@@ -103,7 +119,7 @@ class _Worker:
         Raises:
             Refusal: If its file is refused, or the process had to be replaced.
         """
-        if not self._process.is_alive():
+        if self._process is None or not self._process.is_alive():
             # it ended between jobs: no file is to blame
             self._replace()
         try:
@@ -121,7 +137,8 @@ class _Worker:
     def close(self) -> None:
         """End the process for good."""
         self._is_closed = True
-        self._process.kill()
+        if self._process is not None:
+            self._process.kill()
 
     def _ask(self, job: Job) -> bytes:
         if not self._is_ready:
@@ -139,19 +156,10 @@ class _Worker:
             )
         return self._connection.recv_bytes()
 
-    def _start(self) -> tuple[ForkServerProcess, Connection]:
-        here, there = self._context.Pipe()
-        process = self._context.Process(
-            target=decode_forever, args=(there, self._limits), name="finelens-decoder", daemon=True
-        )
-        process.start()
-        there.close()
-        return process, here
-
     def _replace(self) -> None:
-        self._process.kill()
-        self._process.join(_END_S)
-        self._connection.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.join(_END_S)
+            self._connection.close()
         if not self._is_closed:
-            self._process, self._connection = self._start()
-            self._is_ready = False
+            self.start()
