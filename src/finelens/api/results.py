@@ -54,7 +54,7 @@ def predict(
         paths: Files, or folders of pictures or clips.
         split: In place of paths, a split of the run's own pictures: their rows come in its
             order, with their ``id`` first.
-        batch_size: Pictures a forward pass.
+        batch_size: Pictures read together, and on a GPU those of a forward pass.
         progress: Who watches.
 
     Raises:
