@@ -1,5 +1,6 @@
 import contextlib
 import json
+import multiprocessing
 import os
 import resource
 import shutil
@@ -73,11 +74,13 @@ def test_a_pickle_is_refused_and_not_run(tmp_path):
 
 
 def test_due_after_the_given_time(tmp_path):
-    checkpoints = Checkpoints(tmp_path, minutes=0.02 / 60)
+    checkpoints = Checkpoints(tmp_path, minutes=4)
     checkpoints.save({})
     assert not checkpoints.is_due
+    hasty = Checkpoints(tmp_path, minutes=0.02 / 60)
+    hasty.save({})
     time.sleep(0.03)
-    assert checkpoints.is_due
+    assert hasty.is_due
 
 
 @pytest.fixture
@@ -125,17 +128,9 @@ def assert_same_result(run, other):
     assert (run / decision).read_text() == (other / decision).read_text()
 
 
-def start(run, data, settings):
-    command = [sys.executable, "-c", "from finelens.cli.main import main; main()", "train",
-               "finetune", "--data", str(data), "--run", str(run)]  # fmt: skip
-    for setting in settings:
-        command += ["--set", setting]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def wait_for_update(run, process, update):
+def wait_for_update(run, update, *, is_running):
     """Wait until the last checkpoint is at least at a weight update, or the process ended."""
-    while process.poll() is None:
+    while is_running():
         state = Checkpoints(run / "checkpoints", minutes=4).load()
         if state is not None and state["position"]["update"] >= update:
             return
@@ -148,40 +143,66 @@ HARD = ("model.head.dropout=0.3", "train.accumulate=2", "train.clip_norm=1.0",
 """Dropout, averages, accumulation and a checkpoint after every update."""
 
 
+_TRAIN = """
+import multiprocessing
+import finelens
+
+# a user's training is no child of a server: its loader's processes begin as they do by default
+multiprocessing.set_start_method(None, force=True)
+finelens.train("finetune", data, settings=settings, run=run)
+"""
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Return where processes begin that share one import of finelens: each takes seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["finelens.api.training"])
+    return context
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory, table_data):
-    """Return a function from a setting of reseed_each_epoch to the run that nobody killed."""
+    """Return a function from settings to the run of them that nobody killed."""
     made = {}
 
-    def train(reseed, settings):
-        if reseed not in made:
+    def train(settings):
+        key = tuple(settings)
+        if key not in made:
             run = tmp_path_factory.mktemp("alone") / "run"
-            made[reseed] = finelens.train("finetune", table_data, settings=settings, run=run)
-        return made[reseed]
+            made[key] = finelens.train("finetune", table_data, settings=settings, run=run)
+        return made[key]
 
     return train
 
 
 @pytest.mark.parametrize(("num_workers", "reseed"), [(0, "false"), (2, "false"), (2, "true")])
 def test_killed_and_resumed_run_ends_like_one_left_alone(
-    tmp_path, table_data, tiny_settings, alone, num_workers, reseed
+    tmp_path, table_data, tiny_settings, alone, processes, num_workers, reseed
 ):
     settings = tiny_settings(*HARD, f"train.reseed_each_epoch={reseed}")
     run = tmp_path / "killed"
-    process = start(run, table_data, [*settings, f"train.num_workers={num_workers}"])
-    wait_for_update(run, process, 3)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    names = {"settings": [*settings, f"train.num_workers={num_workers}"], "run": run}
+    process = processes.Process(target=exec, args=(_TRAIN, {"data": table_data, **names}))
+    process.start()
+    wait_for_update(run, 3, is_running=process.is_alive)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert not (run / "model").exists(), "it was not killed in time"
     finelens.resume(run)
     # the same with 0 workers, whatever the killed run had
-    assert_same_result(run, alone(reseed, settings))
+    assert_same_result(run, alone(settings))
 
 
 def test_interrupted_run_saves_and_says_how_to_go_on(tmp_path, table_data, tiny_settings):
     settings = tiny_settings("phases.0.epochs=40", "train.checkpoint_minutes=1.0e-4")
-    process = start(tmp_path / "run", table_data, settings)
-    wait_for_update(tmp_path / "run", process, 2)
+    command = [sys.executable, "-c", "from finelens.cli.main import main; main()", "train",
+               "finetune", "--data", str(table_data), "--run", str(tmp_path / "run")]  # fmt: skip
+    for setting in settings:
+        command += ["--set", setting]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_for_update(tmp_path / "run", 2, is_running=lambda: process.poll() is None)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -230,12 +251,12 @@ def test_a_run_interrupted_in_validation_logs_its_epoch_once(
             "finetune", table_data, settings=settings, run=run, progress=StopIn("scoring val")
         )
     finelens.resume(run)
-    assert_same_result(run, alone("false", settings))
+    assert_same_result(run, alone(settings))
 
 
 @pytest.mark.parametrize("title", ["scoring val", "batch statistics of the average"])
 def test_a_run_interrupted_while_an_average_is_judged_ends_like_one_left_alone(
-    tmp_path, table_data, tiny_settings, title
+    tmp_path, table_data, tiny_settings, alone, title
 ):
     settings = tiny_settings(
         *HARD,
@@ -249,8 +270,7 @@ def test_a_run_interrupted_while_an_average_is_judged_ends_like_one_left_alone(
     with pytest.raises(Interrupted):
         finelens.train("finetune", table_data, settings=settings, run=run, progress=interrupting)
     finelens.resume(run)
-    alone = finelens.train("finetune", table_data, settings=settings, run=tmp_path / "alone")
-    assert_same_result(run, alone)
+    assert_same_result(run, alone(settings))
 
 
 def stopped_run(table_data, tiny_settings, run, *more):
