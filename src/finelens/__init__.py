@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from finelens.api.results import load as load
     from finelens.api.results import predict as predict
     from finelens.api.results import top as top
+    from finelens.api.thresholds import save_thresholds as save_thresholds
+    from finelens.api.thresholds import what_if as what_if
     from finelens.api.training import demo as demo
     from finelens.api.training import resume as resume
     from finelens.api.training import train as train
@@ -43,9 +45,11 @@ _HOMES = {
     "log": "finelens.api.log",
     "predict": "finelens.api.results",
     "resume": "finelens.api.training",
+    "save_thresholds": "finelens.api.thresholds",
     "serve": "finelens.web.server",
     "top": "finelens.api.results",
     "train": "finelens.api.training",
+    "what_if": "finelens.api.thresholds",
 }
 
 __all__ = [
@@ -59,9 +63,11 @@ __all__ = [
     "log",
     "predict",
     "resume",
+    "save_thresholds",
     "serve",
     "top",
     "train",
+    "what_if",
 ]
 
 
