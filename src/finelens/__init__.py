@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from finelens.api.results import predict as predict
     from finelens.api.results import top as top
     from finelens.api.summary import summary as summary
+    from finelens.api.thresholds import save_thresholds as save_thresholds
+    from finelens.api.thresholds import what_if as what_if
     from finelens.api.training import demo as demo
     from finelens.api.training import resume as resume
     from finelens.api.training import train as train
@@ -44,10 +46,12 @@ _HOMES = {
     "log": "finelens.api.log",
     "predict": "finelens.api.results",
     "resume": "finelens.api.training",
+    "save_thresholds": "finelens.api.thresholds",
     "serve": "finelens.web.server",
     "summary": "finelens.api.summary",
     "top": "finelens.api.results",
     "train": "finelens.api.training",
+    "what_if": "finelens.api.thresholds",
 }
 
 __all__ = [
@@ -61,10 +65,12 @@ __all__ = [
     "log",
     "predict",
     "resume",
+    "save_thresholds",
     "serve",
     "summary",
     "top",
     "train",
+    "what_if",
 ]
 
 

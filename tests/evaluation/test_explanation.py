@@ -120,3 +120,10 @@ def test_without_a_class_the_most_probable_is_shown(kind):
 def test_an_unknown_class_is_told_with_the_nearest():
     with pytest.raises(DataError, match='did you mean "red"'):
         explained(saved(), picture()[None], "rde")
+
+
+@pytest.mark.filterwarnings("error")
+def test_pictures_that_may_not_be_written_to_are_taken_too():
+    image_HWC = picture((0, 20, 60))
+    image_HWC.flags.writeable = False
+    assert explained(saved(), image_HWC[None], "red").is_decided

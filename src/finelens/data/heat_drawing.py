@@ -21,6 +21,7 @@ MOST_FRAMES = 12
 """Frames of a clip on a sheet."""
 
 _STRENGTH, _RISE = 0.75, 0.7
+_WHOLE = Box(0, 0, 1, 1)
 _VEIL = 0.6
 _MARGIN, _GAP, _TITLE_HEIGHT, _CAPTION_HEIGHT, _SCALE_HEIGHT = 32, 12, 76, 24, 46
 _PICTURE_PX, _FRAME_PX, _FRAMES_A_ROW = 480, 216, 4
@@ -132,14 +133,14 @@ def _heated(picture: Image.Image, heat_HW: NDArray[np.float32]) -> Image.Image:
 
 
 def _spread(
-    heat_SS: NDArray[np.float32], size: tuple[int, int], part: Box | None = None
+    heat_SS: NDArray[np.float32], size: tuple[int, int], part: Box = _WHOLE
 ) -> NDArray[np.float32]:
     side = len(heat_SS)
-    box = None
-    if part is not None:
-        edges = (part.left, part.top, part.right, part.bottom)
-        box = tuple(min(max(edge, 0.0), 1.0) * side for edge in edges)
-    resized = Image.fromarray(heat_SS).resize(size, Image.Resampling.BILINEAR, box=box)
+    left, right = (min(max(edge, 0.0), 1.0) * side for edge in (part.left, part.right))
+    top, bottom = (min(max(edge, 0.0), 1.0) * side for edge in (part.top, part.bottom))
+    resized = Image.fromarray(heat_SS).resize(
+        size, Image.Resampling.BILINEAR, box=(left, top, right, bottom)
+    )
     return np.asarray(resized).clip(0, 1)
 
 

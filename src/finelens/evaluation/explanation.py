@@ -58,6 +58,7 @@ def explain(
     """
     task, preprocessing = saved.task, saved.preprocessing
     given = None if class_name is None else task.index(class_name)
+    pictures_THWC = np.require(pictures_THWC, requirements="W")  # as tensors are
     views_TCSS = torch.stack([preprocessing(picture_HWC) for picture_HWC in pictures_THWC])
     views = views_TCSS if preprocessing.frames is None else views_TCSS.unsqueeze(0)
     probabilities_1K = saved.decision.probabilities(task, forward(views))

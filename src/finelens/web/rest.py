@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from finelens.errors import FinelensError
-from finelens.evaluation.evaluate import TOP_PICTURES
 from finelens.web.metrics import MEDIA_TYPE as METRICS_TYPE
 from finelens.web.problems import Refusal, documented
 from finelens.web.schemas import ITEM_ID, Health, ModelInfo, Predictions, TopItems
@@ -90,7 +89,7 @@ def model(site: TheSite, run: TheRun) -> ModelInfo:
 def top(
     run: TheRun,
     class_name: Annotated[str, Path(description="A class's name.")],
-    n: Annotated[int, Query(ge=1, le=_MOST_ITEMS)] = TOP_PICTURES,
+    n: Annotated[int, Query(ge=1, le=_MOST_ITEMS)] = 50,
     split: Annotated[
         str | None, Query(description="An evaluated split [default: test, else val].")
     ] = None,

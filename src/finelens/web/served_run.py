@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from finelens.decision import Decision
-from finelens.evaluation.evaluate import TOP_PICTURES
 from finelens.evaluation.predictions import PROBABILITY, predictions_table
 from finelens.evaluation.scores import Scores
 from finelens.predictor import Predictor
@@ -138,7 +137,7 @@ class ServedRun:
             figures={split: self._figures(split) for split in self.items.splits},
         )
 
-    def top(self, class_name: str, *, n: int = TOP_PICTURES, split: str | None = None) -> TopItems:
+    def top(self, class_name: str, *, n: int = 50, split: str | None = None) -> TopItems:
         """Return the n items of the highest probability of a class, from stored scores.
 
         The order is that of ``finelens top``; the decision is today's.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gradio as gr
+from gradio.themes import Base
 
 from finelens.web.site import Site
 from finelens.web.ui.compare import build_compare
@@ -23,7 +24,12 @@ def build_page(site: Site) -> gr.Blocks:
         with gr.Row(elem_classes="fl-head"):
             gr.HTML("<h1>finelens</h1>", apply_default_css=False)
             chooser = gr.Dropdown(
-                names, value=names[0], label="Run", visible=len(names) > 1, elem_id="fl-run"
+                names,
+                value=names[0],
+                label="Run",
+                show_label=False,
+                visible=len(names) > 1,
+                elem_id="fl-run",
             )
         with gr.Tabs():
             build_predict(site, page, chooser)
@@ -32,9 +38,7 @@ def build_page(site: Site) -> gr.Blocks:
             build_report(site, chooser)
             if len(names) > 1:
                 build_compare(site)
-    page.theme = gr.themes.Base(
-        primary_hue="blue", neutral_hue="slate", font=_FONT, font_mono=_CODE
-    )
+    page.theme = Base(primary_hue="blue", neutral_hue="slate", font=_FONT, font_mono=_CODE)
     page.css = asset("style.css")
     page.head = ""
     return page

@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from finelens.web.thumbnail import media_type
 
+SPLIT_WORDS = {"val": "validation", "test": "test", "train": "training"}
+"""What splits are called before "pictures" and "clips"."""
+
 _FOLDER = resources.files("finelens.web.ui")
 
 

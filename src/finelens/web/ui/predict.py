@@ -23,7 +23,7 @@ from finelens.web.served_run import OwnExample, ServedRun
 from finelens.web.site import Site
 from finelens.web.ui.addresses import item_address
 from finelens.web.ui.examples import example_items
-from finelens.web.ui.parts import Bar, asset, bars, hint, picture, refused
+from finelens.web.ui.parts import SPLIT_WORDS, Bar, asset, bars, hint, picture, refused
 from finelens.web.ui.picked import open_picked
 from finelens.web.uploads import Upload
 
@@ -72,22 +72,22 @@ def build_predict(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
             return refused("There is no heat map", str(error))
 
     def renew(run_name: str) -> list[Any]:
-        run = site.run(run_name)
-        words = "Predict clip" if run.takes_clips else "Predict image"
-        return [gr.update(label=words), hint(_FIRST), "", _examples(run), None]
+        return [show_examples(run_name), hint(_FIRST), "", None]
 
-    first = next(iter(site.runs.values()))
-    with gr.Tab("Predict clip" if first.takes_clips else "Predict image", id="predict") as tab:
+    def show_examples(run_name: str) -> str:
+        return _examples(site.run(run_name))
+
+    with gr.Tab(_title(site), id="predict"):
+        picker = gr.HTML(
+            html_template=asset("picker.html"),
+            js_on_load=asset("picker.js"),
+            elem_id="fl-picker",
+            apply_default_css=False,
+            most_bytes=site.limits.file_bytes,
+        )
         with gr.Row(elem_classes="fl-columns"):
             with gr.Column():
-                picker = gr.HTML(
-                    html_template=asset("picker.html"),
-                    js_on_load=asset("picker.js"),
-                    elem_id="fl-picker",
-                    apply_default_css=False,
-                    most_bytes=site.limits.file_bytes,
-                )
-                result = _panel("fl-result")
+                result = _panel("fl-result", hint(_FIRST))
             with gr.Column():
                 heat = _panel("fl-heat")
         examples = _panel("fl-examples")
@@ -95,12 +95,18 @@ def build_predict(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
     picker.picked(predict, given, [result, heat])
     examples.choose(predict_example, chooser, [picker, result, heat])
     result.choose(explain, given, heat)
-    for event in (page.load, chooser.change):
-        event(renew, chooser, [tab, result, heat, examples, picker], show_progress="hidden")
+    # what was picked before the page was complete stays
+    page.load(show_examples, chooser, examples, show_progress="hidden")
+    chooser.change(renew, chooser, [examples, result, heat, picker], show_progress="hidden")
 
 
-def _panel(name: str) -> gr.HTML:
-    return gr.HTML(elem_id=name, js_on_load=asset("choose.js"), apply_default_css=False)
+def _title(site: Site) -> str:
+    media = {"clip" if run.takes_clips else "image" for run in site.runs.values()}
+    return f"Predict {' or '.join(sorted(media, reverse=True))}"
+
+
+def _panel(name: str, content: str = "") -> gr.HTML:
+    return gr.HTML(content, elem_id=name, js_on_load=asset("choose.js"), apply_default_css=False)
 
 
 async def _preview(run: ServedRun, given: Upload | OwnExample) -> bytes:
@@ -196,7 +202,7 @@ def _examples(run: ServedRun) -> str:
         return ""
     medium = "clips" if run.takes_clips else "pictures"
     split, _ = run.items.find(items[0]) or ("", 0)
-    words = {"val": "validation", "test": "test"}.get(split, split)
+    words = SPLIT_WORDS.get(split, split)
     tiles = "".join(
         f'<button type="button" data-choose="{item}" aria-label="Example {number}">'
         f'<img src="{item_address(run, item)}" alt="" loading="lazy"></button>'

@@ -17,7 +17,7 @@ from finelens.models.decision_edit import edit_decision
 from finelens.web.served_run import ServedRun
 from finelens.web.site import Site
 from finelens.web.ui.figures import averages, class_confusion, classes, confusion
-from finelens.web.ui.parts import asset, hint, refused
+from finelens.web.ui.parts import SPLIT_WORDS, asset, hint, refused
 
 EVERY = "all classes together"
 
@@ -56,7 +56,8 @@ def build_thresholds(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
         task = judge.task
         chosen = None if class_name == EVERY else class_name
         detail = confusion(now, task) if chosen is None else class_confusion(now, task, chosen)
-        said = f"{judge.num_examples} {_split(run)} {'clips' if run.takes_clips else 'pictures'}"
+        words = SPLIT_WORDS.get(_split(run), _split(run))
+        said = f"{judge.num_examples} {words} {'clips' if run.takes_clips else 'pictures'}"
         return (
             f'<p class="fl-said">On {escape(said)}, and against the saved thresholds</p>'
             f"{averages(now, saved)}{detail}",
@@ -100,13 +101,18 @@ def build_thresholds(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
         return gr.update(choices=names, value=EVERY), *reset(run_name, EVERY)
 
     with gr.Tab("Thresholds", id="thresholds"), gr.Row(elem_classes="fl-columns"):
+        thresholds = gr.State([])
         with gr.Column(scale=2):
             class_name = gr.Dropdown([], label="Class", elem_id="fl-threshold-class")
             slider = gr.Slider(0, 1, step=0.005, label="Threshold", elem_id="fl-threshold")
             with gr.Row():
-                back = gr.Button("Reset", elem_id="fl-reset")
+                back = gr.Button("Reset", size="md", elem_id="fl-reset")
                 keep = gr.Button(
-                    "Save", variant="primary", interactive=site.allow_edit, elem_id="fl-save"
+                    "Save",
+                    size="md",
+                    variant="primary",
+                    interactive=site.allow_edit,
+                    elem_id="fl-save",
                 )
             words = gr.HTML(elem_id="fl-saved", apply_default_css=False)
             if not site.allow_edit:
@@ -116,7 +122,6 @@ def build_thresholds(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
             rows = gr.HTML(
                 elem_id="fl-rows", js_on_load=asset("choose.js"), apply_default_css=False
             )
-    thresholds = gr.State([])
     shown = [figures, rows]
     slider.input(move, [chooser, class_name, slider, thresholds], [thresholds, *shown], **_LATEST)
     class_name.input(turn, [chooser, class_name, thresholds], [slider, *shown], **_LATEST)

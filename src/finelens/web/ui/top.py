@@ -12,14 +12,13 @@ from finelens.evaluation.class_mistakes import class_mistakes
 from finelens.web.served_run import ServedRun
 from finelens.web.site import Site
 from finelens.web.ui.addresses import item_address
-from finelens.web.ui.parts import asset, bars, hint, refused
+from finelens.web.ui.parts import SPLIT_WORDS, asset, bars, hint, refused
 from finelens.web.ui.scores_of import bars_of
 
 TOP, WRONG, MISSED = "Top 50", "Confident and wrong", "Missed"
 EVERY = "every class"
 
 _CHOOSE = "Choose one to see it large, with all its scores."
-_SPLIT_WORDS = {"val": "validation", "test": "test", "train": "training"}
 
 
 class Tile(NamedTuple):
@@ -56,8 +55,11 @@ def build_top(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
         return _gallery(run, what, class_name, split, tiles), hint(_CHOOSE) if tiles else ""
 
     def turn(run_name: str, what: str, class_name: str, split: str) -> tuple[Any, str, str]:
-        classes = _classes(site.run(run_name), what)
+        run = site.run(run_name)
+        classes = _classes(run, what)
         chosen = class_name if class_name in classes else classes[0]
+        if what != TOP and not _tiles(run, what, chosen, split):
+            chosen = EVERY
         return gr.update(choices=classes, value=chosen), *browse(run_name, what, chosen, split)
 
     def renew(run_name: str) -> tuple[Any, ...]:
@@ -69,7 +71,7 @@ def build_top(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
             TOP,
             gr.update(choices=classes, value=classes[0]),
             gr.update(
-                choices=[(_SPLIT_WORDS.get(one, one), one) for one in splits or ["val"]],
+                choices=[(SPLIT_WORDS.get(one, one), one) for one in splits or ["val"]],
                 value=split,
                 visible=len(splits) > 1,
             ),
@@ -81,9 +83,9 @@ def build_top(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
 
     with gr.Tab("View Top50 result", id="top"):
         with gr.Row(elem_classes="fl-controls"):
-            what = gr.Radio([TOP, WRONG, MISSED], value=TOP, label="Show")
-            class_name = gr.Dropdown([], label="Class", elem_id="fl-top-class")
-            split = gr.Radio([], label="Pictures of")
+            what = gr.Radio([TOP, WRONG, MISSED], value=TOP, label="Show", scale=5)
+            class_name = gr.Dropdown([], label="Class", elem_id="fl-top-class", scale=3)
+            split = gr.Radio([], label="Of the split", scale=3)
         with gr.Row(elem_classes="fl-columns fl-browse"):
             with gr.Column(scale=3):
                 gallery = gr.HTML(
@@ -135,17 +137,18 @@ def _tiles(run: ServedRun, what: str, class_name: str, split: str) -> list[Tile]
 
 def _gallery(run: ServedRun, what: str, class_name: str, split: str, tiles: list[Tile]) -> str:
     medium = "clips" if run.takes_clips else "pictures"
-    words = f"{_SPLIT_WORDS.get(split, split)} {medium}"
+    words = f"{SPLIT_WORDS.get(split, split)} {medium}"
     if not tiles:
         return hint(f"There are none among the {words}.")
     number = len(tiles)
+    shown = "a class" if class_name == EVERY else class_name
     said = {
         TOP: f"The {number} {words} with the highest confidence in {class_name}",
-        WRONG: f"{number} {words} said to show {class_name}, which they do not; the surest first",
-        MISSED: f"{number} {words} that show {class_name}, and nobody said so; the farthest first",
+        WRONG: f"{number} {words} said to show {shown}, which they do not; the surest first",
+        MISSED: f"{number} {words} that show {shown}, which was not said; the farthest first",
     }[what]
-    shown = "".join(_tile(run, rank, one) for rank, one in enumerate(tiles, start=1))
-    return f'<p class="fl-said">{escape(said)}</p><div class="fl-gallery">{shown}</div>'
+    drawn = "".join(_tile(run, rank, one) for rank, one in enumerate(tiles, start=1))
+    return f'<p class="fl-said">{escape(said)}</p><div class="fl-gallery">{drawn}</div>'
 
 
 def _tile(run: ServedRun, rank: int, one: Tile) -> str:
