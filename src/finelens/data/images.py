@@ -75,7 +75,8 @@ def decode_image(encoded: bytes, name: str) -> ImageArray:
         raise DataError(f"{name}: too many pixels, it may be a decompression bomb") from error
     except UnidentifiedImageError as error:
         raise DataError(
-            f"{name}: not a picture, or its beginning is damaged; known are {', '.join(PICTURE_KINDS)}"
+            f"{name}: not a picture, or its beginning is damaged; "
+            f"known are {', '.join(PICTURE_KINDS)}"
         ) from error
     except _DECODER_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
