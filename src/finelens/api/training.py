@@ -15,7 +15,7 @@ from finelens.api.environment import describe_environment
 from finelens.config.load import dump_recipe, load_recipe, parse_recipe, read_yaml
 from finelens.config.schema import Recipe
 from finelens.config.settings import apply_setting
-from finelens.data.demo.writing import write_demo
+from finelens.data.demo.supply import supply_clips, supply_pictures
 from finelens.data.frame_cache import build_frame_cache
 from finelens.data.groups import missing_group_note
 from finelens.data.manifest import Manifest, read_manifest
@@ -108,18 +108,29 @@ def resume(run: str | Path, *, progress: Progress | None = None) -> Path:
     return _train(setting)
 
 
-def demo(*, run: str | Path | None = None, progress: Progress | None = None) -> Path:
+def demo(
+    *, clips: bool = False, run: str | Path | None = None, progress: Progress | None = None
+) -> Path:
     """Write the embedded pictures, train the ``demo`` recipe on them; return the run's folder.
 
     The pictures lie beside the run, in ``demo-data``; those of an earlier demo are used again.
     """
-    root = Path(run) if run is not None else _default_run("demo")
+
+    Args:
+        clips: Clips that only motion tells apart in place of pictures: in ``demo-clips``, by the
+            recipe of that name.
+        run: The run's folder; None makes ``runs/<time>-<recipe>``.
+        progress: Who watches; None: nobody.
+
+    Raises:
+        FinelensError: If the run's folder, or that of the data, holds something else.
+    recipe = "demo-clips" if clips else "demo"
+    root = Path(run) if run is not None else _default_run(recipe)
     check_new_run(root)
-    data = root.parent / "demo-data"
-    if not (data / "manifest.csv").is_file():
-        (progress or Silent()).say(f"drawing pictures into {data}")
-        write_demo(data)
-    return train("demo", data, run=root, progress=progress)
+    data = root.parent / ("demo-clips" if clips else "demo-data")
+    supply = supply_clips if clips else supply_pictures
+    supply(data, progress or Silent())
+    return train(recipe, data, run=root, progress=progress)
 
 
 def _run(

@@ -74,7 +74,7 @@ def _end_full_disk(error: OSError) -> None:
 
 
 for verb, example in (
-    (training.demo, "finelens demo"),
+    (training.demo, "finelens demo --clips"),
     (data.check, "finelens check pictures/"),
     (training.train, "finelens train --data pictures/ --set model.backbone=resnet50"),
     (results.evaluate, "finelens evaluate runs/my-run --split test"),

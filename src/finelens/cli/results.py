@@ -25,10 +25,11 @@ def evaluate(
 ) -> None:
     """Score a split and write its metrics; the report is brought up to date."""
     from finelens.cli.display import CONSOLE, Display
-    from finelens.cli.summary import headline_line
+    from finelens.cli.summary import examples_of, headline_line
 
     evaluation = finelens.evaluate(run, split=split, data=data, progress=Display())
-    CONSOLE.print(headline_line(evaluation.metrics), markup=False, soft_wrap=True)
+    line = headline_line(evaluation.metrics, examples=examples_of(run))
+    CONSOLE.print(line, markup=False, soft_wrap=True)
     folder = run / "evaluation" / evaluation.split
     CONSOLE.print(f"written to {folder}; open {run / 'report.html'}", markup=False, soft_wrap=True)
 

@@ -18,12 +18,19 @@ _SHOWN = {
 
 def headline_lines(run: Path) -> Iterator[str]:
     """Return one line a split that a run was evaluated on, test first."""
-    directory = RunDirectory(run)
+    directory, examples = RunDirectory(run), examples_of(run)
     for split in directory.evaluated_splits:
-        yield headline_line(read_json(directory.evaluation(split) / "metrics.json"))
+        metrics = read_json(directory.evaluation(split) / "metrics.json")
+        yield headline_line(metrics, examples=examples)
 
 
-def headline_line(metrics: Mapping[str, Any]) -> str:
+def examples_of(run: Path) -> str:
+    """Return what a complete run is about, ``pictures`` or ``clips``."""
+    preprocessing = read_json(RunDirectory(run).model / "preprocessing.json")
+    return "pictures" if preprocessing.get("frames") is None else "clips"
+
+
+def headline_line(metrics: Mapping[str, Any], *, examples: str) -> str:
     """Return a split's headline figures, with the 95 % interval where there is one."""
     parts = []
     for words, keys in _SHOWN.items():
@@ -38,5 +45,5 @@ def headline_line(metrics: Mapping[str, Any]) -> str:
         parts.append(f"{words} {value:.3f}{interval}")
     unreadable = metrics["num_unreadable"]
     left_out = f", {unreadable} more unreadable" if unreadable else ""
-    counted = f"{metrics['num_examples']} pictures{left_out}"
+    counted = f"{metrics['num_examples']} {examples}{left_out}"
     return f"{metrics['split']} ({counted}): {', '.join(parts)}"

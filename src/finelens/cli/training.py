@@ -15,12 +15,17 @@ RunOption = Annotated[
 ]
 
 
-def demo(run: RunOption = None) -> None:
-    """Train on embedded pictures: about a minute, nothing needed."""
+def demo(
+    clips: Annotated[
+        bool, typer.Option("--clips", help="Train on clips that only motion tells apart.")
+    ] = False,
+    run: RunOption = None,
+) -> None:
+    """Train on embedded pictures in about a minute, or clips in two: nothing needed."""
     from finelens.cli.display import Display, Stopwatch
 
     stopwatch = Stopwatch()
-    _tell(finelens.demo(run=run, progress=Display()), stopwatch)
+    _tell(finelens.demo(clips=clips, run=run, progress=Display()), stopwatch)
 
 
 def train(
@@ -70,13 +75,13 @@ def train(
 
 def _tell(run: Path, stopwatch: object) -> None:
     from finelens.cli.display import CONSOLE
-    from finelens.cli.summary import headline_lines
+    from finelens.cli.summary import examples_of, headline_lines
 
     for line in headline_lines(run):
         CONSOLE.print(line, markup=False, soft_wrap=True)
     CONSOLE.print(
         f"done in {stopwatch}: open {run / 'report.html'}\n"
-        f"next: finelens predict {typed(run)} PICTURES --out scores.csv",
+        f"next: finelens predict {typed(run)} {examples_of(run).upper()} --out scores.csv",
         markup=False,
         soft_wrap=True,
     )

@@ -73,7 +73,7 @@ def test_the_preview_shows_ten_frames_of_every_motion(table):
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
-    with pytest.raises(DataError, match="holds other files"):
+    with pytest.raises(DataError, match=r'holds "mine.txt" and no whole set'):
         write_demo_clips(tmp_path, num_clips=7)
     assert [item.name for item in tmp_path.iterdir()] == ["mine.txt"]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
+from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -16,11 +15,16 @@ from finelens.data.demo.clip_preview import draw_preview
 from finelens.data.demo.motion import MOTIONS
 from finelens.data.demo.writing import SPLIT_CYCLE
 from finelens.errors import DataError
+from finelens.progress import Advance, Progress, Silent
 
 CLIPS, TABLE, PREVIEW = "clips.npy", "labels.csv", "preview.png"
+_CLIP_SHAPE = (NUM_FRAMES, SIDE_PX, SIDE_PX, 3)
+_SCENES = 8
 
 
-def write_demo_clips(folder: Path, *, num_clips: int = 896, seed: int = 0) -> Path:
+def write_demo_clips(
+    folder: Path, *, num_clips: int = 1792, seed: int = 0, progress: Progress | None = None
+) -> Path:
     """Return the table ``labels.csv`` of a new data set of small synthetic clips.
 
     The folder gets ``clips.npy``, an array (N, 30, 64, 64, 3) uint8 of 360 KiB a clip; the table
@@ -38,47 +42,64 @@ def write_demo_clips(folder: Path, *, num_clips: int = 896, seed: int = 0) -> Pa
     """
     folder = Path(folder)
     unfinished = [folder / f"{name}.part" for name in (CLIPS, TABLE)]
-    names = {PREVIEW, CLIPS, *(path.name for path in unfinished)}
     try:
-        if folder.exists() and any(item.name not in names for item in folder.iterdir()):
-            raise DataError(f"demo clips: {folder} holds other files; name a new folder")
+        _check_free(folder, {PREVIEW, CLIPS, *(path.name for path in unfinished)})
         folder.mkdir(parents=True, exist_ok=True)
         draw_preview(seed).save(folder / PREVIEW)
-        _write_array(unfinished[0], num_clips, seed)
+        with (progress or Silent()).stage("drawing clips", num_clips) as advance:
+            _write_array(unfinished[0], num_clips, seed, advance)
         unfinished[0].replace(folder / CLIPS)
         # the table comes last and whole: where it is, all clips are
-        with unfinished[1].open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("row", "label", "split", "group"), *_rows(num_clips)])
+        unfinished[1].write_text(_table(num_clips), encoding="utf-8")
         unfinished[1].replace(folder / TABLE)
     except OSError as error:
         raise DataError(f"demo clips: {folder} cannot be written: {error}") from error
     return folder / TABLE
 
 
-def _rows(num_clips: int) -> Iterator[tuple[int, str, str, str]]:
-    motions = list(MOTIONS)
+def holds_demo_clips(folder: Path) -> bool:
+    """Return whether a folder holds all that a ``write_demo_clips`` writes, and of its form."""
+    try:
+        shape = np.load(folder / CLIPS, mmap_mode="r", allow_pickle=False).shape
+        table = (folder / TABLE).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+    return shape[1:] == _CLIP_SHAPE and table == _table(shape[0])
+
+
+def _check_free(folder: Path, names: Container[str]) -> None:
+    others = sorted(item.name for item in folder.iterdir()) if folder.exists() else []
+    other = next((name for name in others if name not in names), None)
+    if other is not None:
+        raise DataError(
+            f'demo clips: {folder} holds "{other}" and no whole set of demo clips; move the '
+            "folder away, or name another one"
+        )
+
+
+def _table(num_clips: int) -> str:
+    motions, lines = list(MOTIONS), ["row,label,split,group"]
     for row in range(num_clips):
         scene, number = divmod(row, len(motions))
-        yield row, motions[number], SPLIT_CYCLE[scene % len(SPLIT_CYCLE)], f"scene-{scene:04d}"
+        split = SPLIT_CYCLE[scene % len(SPLIT_CYCLE)]
+        lines.append(f"{row},{motions[number]},{split},scene-{scene:04d}")
+    return "\n".join(lines) + "\n"
 
 
-def _write_array(path: Path, num_clips: int, seed: int) -> None:
-    header = {
-        "descr": "|u1",
-        "fortran_order": False,
-        "shape": (num_clips, NUM_FRAMES, SIDE_PX, SIDE_PX, 3),
-    }
+def _write_array(path: Path, num_clips: int, seed: int, advance: Advance) -> None:
+    header = {"descr": "|u1", "fortran_order": False, "shape": (num_clips, *_CLIP_SHAPE)}
     num_scenes = -(-num_clips // len(MOTIONS))
     # Pillow and numpy let go of the interpreter for much of the work
     with path.open("wb") as file, ThreadPoolExecutor() as pool:
         np.lib.format.write_array_header_1_0(file, header)
         # not all scenes at once: clips that wait for the disk take memory
-        for start in range(0, num_scenes, 16):
-            scenes = range(start, min(start + 16, num_scenes))
+        for start in range(0, num_scenes, _SCENES):
+            scenes = range(start, min(start + _SCENES, num_scenes))
             left = num_clips - start * len(MOTIONS)
             drawn = pool.map(partial(_draw_scene, seed), scenes)
-            clips = (clip for scene in drawn for clip in scene)
-            file.writelines(clip.data for clip in islice(clips, left))
+            clips = list(islice((clip for scene in drawn for clip in scene), left))
+            file.writelines(clip.data for clip in clips)
+            advance(len(clips), "")
 
 
 def _draw_scene(seed: int, scene: int) -> list[Frames]:
