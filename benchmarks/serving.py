@@ -125,6 +125,16 @@ def ask(
     return latencies, took_s
 
 
+def resident_mib(host: str, port: int) -> float:
+    """Return the server's own resident memory, without its decoders', in MiB."""
+    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+    connection.request("GET", "/metrics")
+    told = connection.getresponse().read().decode()
+    connection.close()
+    found = re.search(r"^process_resident_memory_bytes (\S+)", told, re.MULTILINE)
+    return float(found[1]) / 2**20 if found else float("nan")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -148,7 +158,8 @@ def main() -> None:
             p50, p95 = (1000 * np.percentile(latencies, q) for q in (50, 95))
             print(
                 f"{num_clients:2d} clients: p50 {p50:.1f} ms, p95 {p95:.1f} ms, "
-                f"{arguments.requests / took_s:.1f} requests a second",
+                f"{arguments.requests / took_s:.1f} requests a second, "
+                f"{resident_mib(host, port):.0f} MiB resident",
                 flush=True,
             )
 

@@ -17,7 +17,7 @@ _WORDS_BYTES = 1 << 20
 
 
 class BodyGuard:
-    """ASGI middleware that bounds bodies in bytes and seconds, and predictions at one time.
+    """ASGI middleware that bounds bodies in bytes and seconds, and how many come at one time.
 
     A body that is too large is refused by its ``Content-Length``, or as soon as it is too large;
     what else would come is not read. Nothing is kept here.
@@ -30,39 +30,44 @@ class BodyGuard:
     def __init__(self, app: ASGIApp, *, limits: Limits) -> None:
         self._app = app
         self._limits = limits
-        self._num_predicting = 0
+        self._num_guarded = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with a guarded body, or refuse it."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or not _has_body(Headers(scope=scope)):
             await self._app(scope, receive, send)
-        elif scope["path"] != PREDICT or scope["method"] != "POST":
-            # the page sends a picture as text, of which three bytes take four
-            most = self._limits.file_bytes * 4 // 3 + _WORDS_BYTES
-            await self._pass(scope, receive, send, most)
-        elif self._num_predicting >= self._limits.requests:
-            refusal = Refusal(
+            return
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await problem_response(refusal)(scope, receive, send)
+            return
+        self._num_guarded += 1
+        try:
+            await self._pass(scope, receive, send)
+        finally:
+            self._num_guarded -= 1
+
+    def _refusal(self, scope: Scope) -> Refusal | None:
+        if self._num_guarded >= self._limits.requests:
+            return Refusal(
                 "overloaded",
-                f"{self._num_predicting} requests are being answered, the most at one time; "
+                f"{self._num_guarded} requests are being answered, the most at one time; "
                 "come again in 1 s",
                 headers={"Retry-After": "1", "Connection": "close"},
             )
-            await problem_response(refusal)(scope, receive, send)
-        else:
-            self._num_predicting += 1
-            try:
-                await self._pass(scope, receive, send, self._limits.request_bytes)
-            finally:
-                self._num_predicting -= 1
+        length = Headers(scope=scope).get("content-length", "0")
+        most = self._most(scope)
+        return _too_large(most) if length.isdecimal() and int(length) > most else None
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send, most: int) -> None:
-        headers = Headers(scope=scope)
-        length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > most:
-            await problem_response(_too_large(most))(scope, receive, send)
-            return
-        has_body = length != "0" or "transfer-encoding" in headers
-        body = _Guarded(receive, most, self._limits.upload_s, is_whole=not has_body)
+    def _most(self, scope: Scope) -> int:
+        """Return the bytes that a request's body may have."""
+        if scope["path"] == PREDICT:
+            return self._limits.request_bytes
+        # the page sends a file as text, of which four bytes stand for three
+        return self._limits.file_bytes * 4 // 3 + _WORDS_BYTES
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = _Guarded(receive, self._most(scope), self._limits.upload_s)
 
         async def send_or_close(message: Message) -> None:
             if message["type"] == "http.response.start" and not body.is_whole:
@@ -76,13 +81,13 @@ class BodyGuard:
 class _Guarded:
     """A request's ``receive`` that counts."""
 
-    def __init__(self, receive: Receive, most: int, upload_s: float, *, is_whole: bool) -> None:
+    def __init__(self, receive: Receive, most: int, upload_s: float) -> None:
         self._receive = receive
         self._most = most
         self._upload_s = upload_s
         self._ends = time.monotonic() + upload_s
         self._num_bytes = 0
-        self.is_whole = is_whole
+        self.is_whole = False
 
     async def __call__(self) -> Message:
         """Return the next part of the body, or what comes after it.
@@ -106,6 +111,10 @@ class _Guarded:
         if self._num_bytes > self._most:
             raise _too_large(self._most)
         return message
+
+
+def _has_body(headers: Headers) -> bool:
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
 def _too_large(most: int) -> Refusal:

@@ -24,7 +24,7 @@ class Limits:
         clip_pixels: Of all frames of a clip that the model looks at together.
         frames: In a clip, counted before decoding.
         decoding_s: Seconds in which a file must be decoded.
-        requests: Predicted at one time.
+        requests: With a body, such as predictions, answered at one time.
         queue: Pictures or clips that are being decoded or wait for the model, of all requests.
         wait_ms: Milliseconds for which the model waits for pictures on their way to it, so as to
             take them together.

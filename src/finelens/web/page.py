@@ -79,7 +79,7 @@ def mount_page(site: Site, build_page: BuildPage) -> FastAPI:
     check_components(blocks)
     blocks.queue(
         api_open=False,
-        max_size=site.limits.queue,
+        max_size=site.limits.requests,
         default_concurrency_limit=site.limits.requests,
     )
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
