@@ -105,8 +105,9 @@ def test_a_sheet_of_clips_shows_frames_of_a_clip(array_data, ucf11_data):
         subtitle="clips.npz#4  ·  4 frames of 32 × 24 pixels, seen at 32 × 32",
     )
     assert sheet.tobytes() == expected.tobytes()
-    recipe = finelens.contact_sheet(ucf11_data, "finetune-clips", size=32)
-    assert recipe.width == sheet.width
+    # a recipe for pictures shows what its augmentation would do to clips
+    for name in ("finetune-clips", "finetune"):
+        assert finelens.contact_sheet(ucf11_data, name, size=32).width == sheet.width
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,13 @@ def test_demo_leaves_a_folder_of_something_else_alone(finelens_command, tmp_path
     assert not (tmp_path / "run").exists()
 
 
+def test_demo_refuses_the_place_of_its_data(finelens_command, tmp_path):
+    code, _, errors = finelens_command("demo", "--clips", "--run", tmp_path / "demo-clips")
+    assert code == 1
+    assert errors.endswith("demo-clips: the demo's data lies there; name another folder\n")
+    assert not (tmp_path / "demo-clips").exists()
+
+
 def test_demo_draws_nothing_for_a_run_that_exists(finelens_command, tmp_path):
     run = tmp_path / "run"
     run.mkdir()

@@ -46,6 +46,12 @@ def test_a_run_its_model_and_an_unfinished_run_have_one_summary(trained, tmp_pat
     assert finelens.summary(unfinished) == found
 
 
+def test_a_folder_of_a_recipes_name_hides_no_recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
+    assert finelens.summary("demo").input_shape == (1, 3, 64, 64)
+
+
 @pytest.mark.parametrize("option", [("--classes", 3), ("--set", "input.size=64")])
 def test_a_run_takes_no_settings(finelens_command, trained, option):
     code, _, errors = finelens_command("summary", trained, *option)

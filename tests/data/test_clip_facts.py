@@ -98,3 +98,13 @@ def test_a_cache_spares_the_decoding_until_the_file_is_another(tmp_path, write_v
     assert probe_clip(path, (0.5, 1.0), cache=cache).num_frames == 5
     write_video(tmp_path / "a.avi", noise(12), rate=10)
     assert probe_clip(path, cache=cache).num_frames == 12
+
+
+def test_a_damaged_entry_of_the_cache_is_no_error(tmp_path, write_video):
+    path = str(tmp_path / "a.avi")
+    write_video(tmp_path / "a.avi", noise(), rate=10)
+    cache = FrameCache(tmp_path / "cache", max_bytes=1 << 30)
+    sound = probe_clip(path, cache=cache)
+    (entry,) = (tmp_path / "cache").rglob("*.npy")
+    entry.write_bytes(entry.read_bytes()[:-40] + bytes(40))
+    assert probe_clip(path, cache=cache) == sound

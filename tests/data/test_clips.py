@@ -1,17 +1,22 @@
 """Videos in their true formats, written here, against what was encoded or another decoder."""
 
+import gc
 import re
 import struct
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import VideoReformatter
 from PIL import Image, ImageSequence
 
 from finelens.data.clip_facts import probe_clip
 from finelens.data.clips import read_clip
 from finelens.data.sampling import Sampling
+from finelens.data.video_file import open_video
+from finelens.data.video_frame import to_picture
 from finelens.errors import DataError
 
 RATE = 10
@@ -270,6 +275,44 @@ def test_a_cut_gif_says_so(tmp_path):
     assert clip.note is not None
     assert clip.note.startswith("cut off in the middle: ")
     assert 2 < probe_clip(str(tmp_path / "a.gif")).num_frames < 18
+
+
+def test_reading_leaves_nothing_to_the_garbage_collector(tmp_path):
+    whole = write(tmp_path / "a.mp4", smooth(), "libx264", "yuv420p")
+    turned = write(tmp_path / "turned.mp4", smooth(), "libx264", "yuv420p")
+    turn_header(turned, MATRICES["right"])
+    broken = cut(write(tmp_path / "b.avi", smooth(), "mjpeg", "yuvj420p"), 0.5)
+    (tmp_path / "c.avi").write_bytes(b"no video")
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for path in (whole, turned, broken):
+            read_clip(str(path), Sampling(4))
+            probe_clip(str(path))
+        with pytest.raises(DataError):
+            probe_clip(str(tmp_path / "c.avi"))
+        gc.collect()
+        left = [type(one).__name__ for one in gc.garbage if type(one).__module__.startswith("av")]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    # a frame left over holds megabytes, and a decoder threads that a forked process has not
+    assert left == []
+
+
+def test_converting_a_frame_starts_no_thread(tmp_path):
+    tasks = Path("/proc/self/task")
+    if not tasks.is_dir():
+        pytest.skip("threads of libraries cannot be counted here")
+    path = write(tmp_path / "a.mp4", smooth(2, 720, 1280), "libx264", "yuv420p")
+    with open_video(str(path)) as video:
+        _, frame = next(video.frames())
+        before, reformatter = len([*tasks.iterdir()]), VideoReformatter()
+        to_picture(frame, width=1280, height=720, reformatter=reformatter)
+        # what converts is still there
+        assert len([*tasks.iterdir()]) == before
 
 
 def test_damage_in_the_middle_is_left_out_and_told(tmp_path):

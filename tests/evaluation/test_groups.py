@@ -154,6 +154,13 @@ def test_the_interval_of_accuracy_is_that_of_the_cluster_robust_error(scores_of)
     assert high - low > 1.3 * (alone[1] - alone[0])
 
 
+def test_a_perfect_model_is_perfect_whatever_groups_of_one_class_are_drawn(scores_of):
+    truth = np.repeat(np.eye(6), 5, axis=0)
+    scores = scores_of(6 * truth - 3, truth, kind=TaskKind.MULTI_CLASS)
+    scores = grouped(scores, [f"g{g}" for g in np.repeat(np.arange(6), 5)])
+    assert set(group_intervals(scores, Decision(), seed=0).values()) == {(1.0, 1.0)}
+
+
 def test_one_group_alone_has_no_interval(scores_of):
     scores = grouped(scores_of([[1, 0]] * 4, [[1, 0]] * 4, kind=TaskKind.MULTI_CLASS), ["a"] * 4)
     intervals = group_intervals(scores, Decision(), seed=0, resamples=20)

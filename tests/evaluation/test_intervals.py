@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, f1_score
 
 from finelens.evaluation import metrics
 from finelens.evaluation.accuracy import accuracy
@@ -71,6 +71,39 @@ def test_an_undefined_figure_has_no_interval():
     assert np.isnan(bootstrap_interval(statistic, 3, seed=0)).all()
 
 
+def macro_f1_of_drawn(decisions, targets, rows):
+    """Average over what is true or decided of the rows, and 0 for classes of no row at all."""
+    values, num_known, num_met = [], 0, 0
+    for k in range(targets.shape[1]):
+        known = ~np.isnan(targets[:, k])
+        num_known += known.any()
+        num_met += bool((decisions[known, k] | (targets[known, k] == 1)).any())
+        own = [n for n in rows if known[n]]
+        truth, said = targets[own, k] == 1, decisions[own, k]
+        if truth.any() or said.any():
+            values.append(f1_score(truth, said, zero_division=0))
+    return np.mean(values) * num_met / num_known if values else np.nan
+
+
+def test_a_class_that_is_not_drawn_counts_for_nothing():
+    decisions = np.eye(6, dtype=bool)
+    targets = decisions.astype(float)
+    assert bootstrap_interval(macro_f1_statistic(decisions, targets), 6, seed=0) == (1, 1)
+    weights = np.array([[2, 4], [0, 1], [0, 1], [1, 0], [0, 0], [3, 0]], dtype=np.float32)
+    decisions[1] = decisions[2]
+    values = macro_f1_statistic(decisions, targets)(weights)
+    assert values == pytest.approx([1, (1 + 0 + 2 / 3) / 3])
+
+
+def test_a_class_of_no_picture_stays_0_in_macro_f1():
+    decisions = np.eye(3, 4, dtype=bool)
+    interval = bootstrap_interval(macro_f1_statistic(decisions, decisions * 1.0), 3, seed=0)
+    assert interval == pytest.approx((0.75, 0.75))
+    assert metrics.macro_f1(decisions, decisions * 1.0) == pytest.approx(0.75)
+    nothing = np.zeros((3, 2))
+    assert macro_f1_statistic(nothing > 0, nothing)(np.ones((3, 1), np.float32)) == [0]
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_weights_stand_for_repeated_pictures(multi_label_case, seed):
     scores, targets, decisions = multi_label_case(seed, ignored=0.1)
@@ -82,10 +115,10 @@ def test_weights_stand_for_repeated_pictures(multi_label_case, seed):
     for r, repeats in enumerate(weights.T.astype(int)):
         rows = np.repeat(np.arange(len(scores)), repeats)
         expected = mean_average_precision(scores[rows], targets[rows])
-        assert precision[r] == pytest.approx(0 if np.isnan(expected) else expected, rel=1e-5)
-        known = ~np.isnan(targets).all(axis=0)
-        of_classes = metrics.class_counts(decisions[rows], targets[rows]).f1[known]
-        assert macro[r] == pytest.approx(of_classes.mean(), rel=1e-5)
+        assert precision[r] == pytest.approx(expected, rel=1e-5, nan_ok=True)
+        assert macro[r] == pytest.approx(
+            macro_f1_of_drawn(decisions, targets, rows), rel=1e-5, nan_ok=True
+        )
         assert micro[r] == pytest.approx(
             metrics.class_counts(decisions[rows], targets[rows]).sum().f1, rel=1e-5
         )

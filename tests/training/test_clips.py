@@ -6,10 +6,11 @@ from contextlib import contextmanager
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 import finelens
 from finelens.api.explain import draw_explanation
-from finelens.errors import ConfigError
+from finelens.errors import ConfigError, DataError
 
 SETTINGS = ("model.backbone=test_resnet", "model.pretrained=false", "input.size=32",
             "input.frames=4", "train.batch_size=8", "train.num_workers=0",
@@ -63,6 +64,14 @@ def test_recipes_for_pictures_and_clips_are_told_apart(tmp_path, ucf11_data, fol
         finelens.train("finetune", ucf11_data, run=tmp_path / "a")
     with pytest.raises(ConfigError, match=r"is for clips, and .* holds pictures"):
         finelens.train("finetune-clips", folder_data, run=tmp_path / "b")
+
+
+def test_a_model_of_clips_is_not_evaluated_on_pictures(clip_run, tmp_path):
+    for name in ("biking", "walking"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / name / "a.png")
+    with pytest.raises(DataError, match=r"holds pictures, and the model of .* takes clips"):
+        finelens.evaluate(clip_run, data=tmp_path)
 
 
 class Listening:

@@ -89,7 +89,11 @@ def _build_panels(
     """Return a sheet's title, and a panel for each policy; a recipe has its own input."""
     if isinstance(augment, str) and augment not in POLICIES:
         if augment in recipe_names() or Path(augment).suffix in {".yaml", ".yml"}:
-            return _build_recipe_panels(augment, load_recipe(augment), size)
+            recipe = load_recipe(augment)
+            if recipe.input.frames is None:
+                given = recipe.input.model_copy(update={"frames": seen.frames})
+                recipe = recipe.model_copy(update={"input": given})
+            return _build_recipe_panels(augment, recipe, size)
         if not augment.lstrip().startswith(("[", "{")):
             known = did_you_mean(augment, [*POLICIES, *recipe_names()])
             raise ConfigError(

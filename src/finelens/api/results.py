@@ -64,7 +64,7 @@ def predict(
     """
     if bool(paths) == (split is not None):
         raise ConfigError(
-            "predict takes pictures or a split of the run's own; give one of the two, such as "
+            "predict takes files or a split of the run's own; give one of the two, such as "
             f"`finelens predict {typed(run)} --split test`"
         )
     predictor = load(run)
@@ -106,7 +106,7 @@ def evaluate(
     if not part.has_labels:
         pictures = f"--split {chosen}" if data is None else "PICTURES"
         raise DataError(
-            f"the {part.num_examples} pictures of {chosen} have no labels to be held against; "
+            f"the {part.num_examples} {part.media} of {chosen} have no labels to be held against; "
             f"use `finelens predict {typed(run)} {pictures} --decisions {chosen}.npy`"
         )
     scores = predictor.score(part, progress=progress)
@@ -180,7 +180,7 @@ def _own_manifest(directory: RunDirectory, task: Task) -> Manifest:
     if not directory.manifest.is_file():
         raise RunError(
             f"run {directory.root} holds no {directory.manifest.name}; "
-            "put it back, or name the pictures"
+            "put it back, or name the files"
         )
     return read_manifest(directory.manifest, task=task.kind, classes=task.classes)
 
@@ -196,6 +196,11 @@ def _other_manifest(
         label_separator=recipe.data.label_separator,
         progress=progress,
     )
+    medium = "pictures" if recipe.input.frames is None else "clips"
+    if manifest.media != medium:
+        raise DataError(
+            f"{data} holds {manifest.media}, and the model of {directory.root} takes {medium}"
+        )
     if manifest.splits:
         return manifest
     return Manifest(manifest.table.with_columns(split=pl.lit("test")), manifest.task)

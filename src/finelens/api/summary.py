@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from finelens.config.load import load_recipe, parse_recipe, read_yaml
+from finelens.config.load import load_recipe, parse_recipe, read_yaml, recipe_names
 from finelens.config.schema import Recipe
 from finelens.errors import ConfigError
 from finelens.models.build import build_classifier, build_preprocessing
@@ -39,7 +39,7 @@ def summary(
     if isinstance(recipe, Recipe):
         return _of_recipe(recipe, num_classes)
     folder = Path(recipe)
-    if not folder.is_dir():
+    if str(recipe) in recipe_names() or not folder.is_dir():
         return _of_recipe(load_recipe(str(recipe), settings), num_classes)
     if settings or num_classes is not None:
         raise ConfigError(

@@ -19,6 +19,7 @@ from finelens.data.demo.supply import supply_clips, supply_pictures
 from finelens.data.frame_cache import build_frame_cache
 from finelens.data.groups import missing_group_note
 from finelens.data.manifest import Manifest, read_manifest
+from finelens.data.media import one_of
 from finelens.data.sampling import Sampling
 from finelens.data.sources.read import read_source
 from finelens.data.splits import check_trainable, complete_splits, empty_classes
@@ -57,8 +58,8 @@ def train(
 
     Args:
         recipe: A packaged recipe's name, a YAML file, or a recipe.
-        data: The pictures: a folder of class folders, a table, Pascal VOC or A2D. None takes the
-            recipe's ``data.path``.
+        data: Pictures or clips: class folders, a table, Pascal VOC, A2D, UCF-11, arrays or folders
+            of frames. None takes the recipe's ``data.path``.
         settings: ``KEY=VALUE`` strings over the recipe, as the command line's ``--set``.
         run: The run's folder; None makes ``runs/<time>-<recipe>``.
         progress: Who watches; None: nobody.
@@ -114,7 +115,6 @@ def demo(
     """Write the embedded pictures, train the ``demo`` recipe on them; return the run's folder.
 
     The pictures lie beside the run, in ``demo-data``; those of an earlier demo are used again.
-    """
 
     Args:
         clips: Clips that only motion tells apart in place of pictures: in ``demo-clips``, by the
@@ -124,10 +124,13 @@ def demo(
 
     Raises:
         FinelensError: If the run's folder, or that of the data, holds something else.
+    """
     recipe = "demo-clips" if clips else "demo"
     root = Path(run) if run is not None else _default_run(recipe)
     check_new_run(root)
     data = root.parent / ("demo-clips" if clips else "demo-data")
+    if root.resolve() == data.resolve():
+        raise ConfigError(f"--run {root}: the demo's data lies there; name another folder")
     supply = supply_clips if clips else supply_pictures
     supply(data, progress or Silent())
     return train(recipe, data, run=root, progress=progress)
@@ -225,8 +228,8 @@ def _read_manifest(recipe: Recipe, progress: Progress) -> tuple[Manifest, Verifi
     absent = empty_classes(manifest)
     if absent:
         progress.say(
-            f"{len(absent)} of {manifest.task.num_classes} classes have no training picture, so "
-            f"nothing can be learned of them: {', '.join(absent[:5])}"
+            f"{len(absent)} of {manifest.task.num_classes} classes have no training "
+            f"{one_of(manifest.media)}, so nothing can be learned of them: {', '.join(absent[:5])}"
             f"{', ...' if len(absent) > 5 else ''}"
         )
     return manifest, verification

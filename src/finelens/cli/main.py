@@ -18,7 +18,8 @@ INTERRUPTED = 130
 app = typer.Typer(
     rich_markup_mode=None,
     name="finelens",
-    help="Fine-tune any vision backbone on your own pictures, see what it learned, and use it.",
+    help="Fine-tune any vision backbone on your own pictures or clips, see what it learned, "
+    "and use it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -38,7 +39,7 @@ def root(
         False, "--version", callback=_show_version, is_eager=True, help="Show the version."
     ),
 ) -> None:
-    """Fine-tune any vision backbone on your own pictures, see what it learned, and use it."""
+    """Fine-tune any vision backbone on your own pictures or clips, and use it."""
     del version
 
 

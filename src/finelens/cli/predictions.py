@@ -48,7 +48,8 @@ def write_outputs(table: pl.DataFrame, out: Path | None, decisions: Path | None)
         write_decisions(decisions, table)
         array, text = (decisions.with_suffix(kind) for kind in _DECISION_KINDS)
         blank = f"{failed} (zeros in {array.name}, empty in {text.name})" if failed else ""
-        yield f"decisions on {table.height} pictures{blank} written to {array} and {text}"
+        media = "clips" if "note" in table.columns else "pictures"
+        yield f"decisions on {table.height} {media}{blank} written to {array} and {text}"
 
 
 def print_predictions(table: pl.DataFrame) -> None:

@@ -20,7 +20,7 @@ def evaluate(
     run: RunArgument,
     split: SplitOption = None,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Other pictures than the run's own.")
+        Path | None, typer.Option("--data", help="Other pictures or clips than the run's own.")
     ] = None,
 ) -> None:
     """Score a split and write its metrics; the report is brought up to date."""
@@ -48,7 +48,7 @@ def predict(
     ] = None,
     decisions: Annotated[
         Path | None,
-        typer.Option("--decisions", help="0 or 1 a picture and class: FILE.npy and FILE.csv."),
+        typer.Option("--decisions", help="0 or 1 a row and class: FILE.npy and FILE.csv."),
     ] = None,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Pictures read together; on a GPU those of a forward pass.")

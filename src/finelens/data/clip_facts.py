@@ -71,8 +71,13 @@ def probe_clip(
         facts = json.dumps(asdict(_probe(path, span)))
         return np.frombuffer(facts.encode(), dtype=np.uint8)
 
-    kept = json.loads(cache.get(path, f"facts {_VERSION} {span}", compute).tobytes())
-    return ClipFacts(**kept | {"fingerprint": Fingerprint(**kept["fingerprint"])})
+    kept = cache.get(path, f"facts {_VERSION} {span}", compute).tobytes()
+    try:
+        facts = json.loads(kept)
+        return ClipFacts(**facts | {"fingerprint": Fingerprint(**facts["fingerprint"])})
+    except (KeyError, TypeError, ValueError):
+        # a damaged entry costs its file one more decoding each time, and nothing else
+        return _probe(path, span)
 
 
 def probe_clips(

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from finelens.data.media import Medium, find_medium
+from finelens.data.media import Medium, find_medium, one_of
 from finelens.errors import DataError, RunError, did_you_mean
 from finelens.task import Task, TaskKind
 
@@ -107,7 +107,8 @@ class Manifest:
             raise DataError(f'split "{split}" is unknown{did_you_mean(split, SPLITS)}')
         rows = self.table.filter(pl.col("split") == split)
         if rows.is_empty():
-            raise DataError(f'split "{split}" has no picture{_present(self.splits)}')
+            one = one_of(self.media)
+            raise DataError(f'split "{split}" has no {one}{_present(self.splits, one)}')
         return Manifest(rows, self.task)
 
     def without(self, ids: Collection[str]) -> Manifest:
@@ -119,7 +120,9 @@ class Manifest:
         skipped = pl.Series(list(ids), dtype=pl.String)
         rows = self.table.filter(~pl.col("id").is_in(skipped.implode()))
         if rows.is_empty():
-            raise DataError(f"no picture is left: all {self.num_examples} were skipped")
+            raise DataError(
+                f"no {one_of(self.media)} is left: all {self.num_examples} were skipped"
+            )
         return Manifest(rows, self.task)
 
     def targets(self) -> NDArray[np.float32]:
@@ -182,7 +185,7 @@ def build_manifest(
     """
     table = _to_schema(table)
     if table.is_empty():
-        raise DataError("the data holds no picture")
+        raise DataError("the data holds no picture and no clip")
     find_medium(table)
     _check_ids(table)
     _check_splits(table)
@@ -224,19 +227,20 @@ def _to_schema(table: pl.DataFrame) -> pl.DataFrame:
 def _check_ids(table: pl.DataFrame) -> None:
     if table["id"].n_unique() == table.height:
         return
+    media = find_medium(table)
     repeated = table.filter(pl.col("id").is_duplicated())
     lists = repeated.with_columns(pl.col("labels").list.sort())
     contradictory = lists.filter(~pl.struct("id", "labels").is_duplicated())
     if contradictory.is_empty():
         raise DataError(
             f'"{repeated["id"][0]}" is listed more than once '
-            f"({repeated['id'].n_unique()} such pictures); keep one row of each"
+            f"({repeated['id'].n_unique()} such {media}); keep one row of each"
         )
     first = contradictory["id"][0]
     said = [_quoted(labels) for labels in lists.filter(pl.col("id") == first)["labels"].to_list()]
     raise DataError(
         f'contradictory labels: "{first}" is listed as {" and as ".join(said)} '
-        f"({contradictory['id'].n_unique()} such pictures); keep one row a picture, "
+        f"({contradictory['id'].n_unique()} such {media}); keep one row a {one_of(media)}, "
         "with all its labels in one cell"
     )
 
@@ -255,7 +259,10 @@ def _resolve_classes(table: pl.DataFrame, classes: Sequence[str] | None) -> tupl
     used = pl.concat([table["labels"], table["ignored"]]).explode().drop_nulls().unique()
     if classes is None:
         if used.is_empty():
-            raise DataError("no picture has a label; give labels, or the classes to tell apart")
+            raise DataError(
+                f"no {one_of(find_medium(table))} has a label; give labels, or the classes to "
+                "tell apart"
+            )
         return tuple(sorted(used.to_list()))
     repeated = [name for n, name in enumerate(classes) if name in classes[:n]]
     if repeated:
@@ -286,10 +293,11 @@ def _resolve_kind(table: pl.DataFrame, task: str) -> TaskKind:
 def _check_one_label_each(table: pl.DataFrame) -> None:
     wrong = table.filter(pl.col("labels").list.len() != 1)
     if not wrong.is_empty():
+        media = find_medium(table)
         raise DataError(
             f'contradictory labels: the task is multi-class, and "{wrong["id"][0]}" has '
-            f"{_quoted(wrong['labels'][0].to_list())} ({wrong.height} such pictures); "
-            "give each picture one label, or set data.task to multi-label"
+            f"{_quoted(wrong['labels'][0].to_list())} ({wrong.height} such {media}); "
+            f"give each {one_of(media)} one label, or set data.task to multi-label"
         )
 
 
@@ -299,13 +307,13 @@ def _check_single_class(table: pl.DataFrame, name: str, kind: TaskKind, *, is_gi
     if kind is TaskKind.MULTI_CLASS or not (is_given or is_absent_somewhere):
         raise DataError(
             f'only one class, "{name}": there is nothing to tell apart; add a second class, '
-            "or pictures with no label and data.task multi-label"
+            f"or {find_medium(table)} with no label and data.task multi-label"
         )
 
 
-def _present(splits: dict[str, int]) -> str:
+def _present(splits: dict[str, int], one: str) -> str:
     if not splits:
-        return "; no picture has a split"
+        return f"; no {one} has a split"
     return "; there are " + ", ".join(f"{count} in {name}" for name, count in splits.items())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Literal
 
@@ -22,14 +21,14 @@ _VIDEO = rf"(?i)\.({_VIDEOS}|gif)$"
 _CLIP = rf"(?i)(/|#\d+-\d+|\.np[yz]#(.+/)?\d+|\.({_VIDEOS}))$"
 
 
-def is_clip_place(path: str) -> bool:
-    """Return whether a manifest's path is surely a clip's place; a GIF may be a picture."""
-    return re.search(_CLIP, path) is not None
-
-
 def is_video(column: str) -> pl.Expr:
     """Return whether the paths of a column are video files, GIFs included, by their names."""
     return pl.col(column).str.contains(_VIDEO)
+
+
+def one_of(medium: Medium) -> str:
+    """Return what messages call one row: ``picture`` or ``clip``."""
+    return medium.removesuffix("s")
 
 
 def find_medium(table: pl.DataFrame) -> Medium:

@@ -8,6 +8,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from finelens.data.manifest import SPLITS, Manifest
+from finelens.data.media import one_of
 from finelens.data.stratification import stratify
 from finelens.errors import DataError
 
@@ -65,34 +66,36 @@ def check_trainable(manifest: Manifest, *, allow_empty_classes: bool = False) ->
             is not allowed, or there is no labelled validation picture.
     """
     _check_training_pictures(manifest)
+    one = one_of(manifest.media)
     absent = empty_classes(manifest)
     if absent and not allow_empty_classes:
         more = len(absent) - 1
         others = f" (nor ha{'s 1 other' if more == 1 else f've {more} others'})" if more else ""
         raise DataError(
-            f'class "{absent[0]}" has no training picture{others}; add some, or train on the '
+            f'class "{absent[0]}" has no training {one}{others}; add some, or train on the '
             "others with --set data.empty_classes=keep"
         )
     val = manifest.table.filter(pl.col("split") == "val")
     if val.is_empty():
         raise DataError(
-            "there is no validation picture: thresholds and the best epoch are chosen on them; "
-            "give a val split, or set data.val_fraction above 0 (with few pictures, higher)"
+            f"there is no validation {one}: thresholds and the best epoch are chosen on them; "
+            f"give a val split, or set data.val_fraction above 0 (with few {one}s, higher)"
         )
     if val["labels"].null_count() == val.height:
-        raise DataError(f"none of the {val.height} validation pictures has labels; label them")
+        raise DataError(f"none of the {val.height} validation {one}s has labels; label them")
 
 
 def _check_training_pictures(manifest: Manifest) -> None:
+    one = one_of(manifest.media)
     train = manifest.table.filter(pl.col("split") == "train")
     if train.is_empty():
         given = ", ".join(f"{count} in {name}" for name, count in manifest.splits.items())
-        raise DataError(f"there is no training picture ({given or 'no labels'}); add a train split")
+        raise DataError(f"there is no training {one} ({given or 'no labels'}); add a train split")
     unlabelled = train.filter(pl.col("labels").is_null())
     if not unlabelled.is_empty():
         raise DataError(
-            f'training picture "{unlabelled["id"][0]}" has no labels ({unlabelled.height} such '
-            "pictures); label them or leave them out"
+            f'training {one} "{unlabelled["id"][0]}" has no labels ({unlabelled.height} such '
+            f"{one}s); label them or leave them out"
         )
 
 

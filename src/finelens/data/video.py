@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -181,11 +182,14 @@ class _Shots:
     def __init__(self) -> None:
         self.pictures: dict[int, ImageArray] = {}
         self._size: tuple[int, int] | None = None
+        self._reformatter = VideoReformatter()
 
     def take(self, place: int, frame: VideoFrame) -> None:
         self._size = self._size or (frame.width, frame.height)
         width, height = self._size
-        self.pictures[place] = to_picture(frame, width=width, height=height)
+        self.pictures[place] = to_picture(
+            frame, width=width, height=height, reformatter=self._reformatter
+        )
 
     def stack(self, places_T: NDArray[np.int64]) -> NDArray[np.uint8]:
         return np.stack([self.pictures[place] for place in places_T.tolist()])

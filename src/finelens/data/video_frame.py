@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 
 from finelens.data.images import ImageArray
 
@@ -17,7 +19,9 @@ _MATRIX = "DISPLAYMATRIX"
 _UPRIGHT: Matrix = (1, 0, 0, 1)
 
 
-def to_picture(frame: VideoFrame, *, width: int, height: int) -> ImageArray:
+def to_picture(
+    frame: VideoFrame, *, width: int, height: int, reformatter: VideoReformatter
+) -> ImageArray:
     """Return a decoded frame as RGB, shape (H, W, 3), 0 to 255, turned as players turn it.
 
     Grey and deeper pixels become 8-bit RGB by the colour space the frame names (BT.601 where it
@@ -28,11 +32,16 @@ def to_picture(frame: VideoFrame, *, width: int, height: int) -> ImageArray:
         frame: What the decoder gave.
         width: Pixels the frame is scaled to before it is turned; its own width for none.
         height: Likewise.
+        reformatter: One for all frames of a video, used by one thread at a time: what converts a
+            frame is made once.
     """
     has_alpha = _has_alpha(frame.format.name)
-    pixels_HWC = frame.to_ndarray(
-        format="rgba" if has_alpha else "rgb24", width=width, height=height
-    ).astype(np.uint8, copy=False)
+    # by itself it would start a thread a core: for a small frame that takes longer than to
+    # convert it, and a process that forks meanwhile would wait for them without end
+    converted = reformatter.reformat(
+        frame, width, height, "rgba" if has_alpha else "rgb24", threads=1
+    )
+    pixels_HWC = converted.to_ndarray().astype(np.uint8, copy=False)
     picture = _over_white(pixels_HWC) if has_alpha else pixels_HWC
     return turn(picture, _matrix_of(frame))
 
@@ -62,7 +71,9 @@ def _has_alpha(pixel_format: str) -> bool:
 
 
 def _matrix_of(frame: VideoFrame) -> Matrix:
-    notes = frame.side_data
+    # frame.side_data would hold on to the frame, and the frame to it: pictures of many megabytes
+    # would stay until the garbage is collected
+    notes = SideDataContainer(frame)  # pyright: ignore[reportCallIssue]  # its stub is incomplete
     if not len(notes) or _MATRIX not in notes:
         return _UPRIGHT
     numbers = np.frombuffer(bytes(notes[_MATRIX]), dtype=np.int32)

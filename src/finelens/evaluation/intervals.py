@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from finelens.evaluation.accuracy import right_rows
 from finelens.evaluation.counts import Counts, count_cells
@@ -107,10 +108,24 @@ def headline_statistics(
 
 
 def macro_f1_statistic(decisions_NK: BoolArray, targets_NK: FloatArray) -> Statistic:
-    """Return ``metrics.macro_f1`` of weighted pictures."""
+    """Return ``metrics.macro_f1`` of weighted pictures.
+
+    A class that a resample neither holds nor decides says nothing of the model there: it is left
+    out of the resample's mean, which is NaN where no class is left. A class that no picture at
+    all holds or decides stays an F1 of 0, as in ``metrics.macro_f1``, in every resample.
+    """
     known_K = ~np.isnan(targets_NK).all(axis=0)
     cells = count_cells(decisions_NK[:, known_K], targets_NK[:, known_K])
-    return lambda weights_NR: _weighted(cells, weights_NR).f1.mean(axis=1)
+    met_K = (cells.decided | cells.true).any(axis=0)
+    if not met_K.any():
+        return lambda weights_NR: np.full(weights_NR.shape[1], 0.0 if known_K.any() else np.nan)
+
+    def statistic(weights_NR: FloatArray) -> FloatArray:
+        counts = _weighted(cells, weights_NR)
+        drawn_R = ((counts.decided > 0) | (counts.true > 0)).sum(axis=1)
+        return _mean_of_drawn(counts.f1.sum(axis=1), drawn_R) * met_K.mean()
+
+    return statistic
 
 
 def micro_f1_statistic(decisions_NK: BoolArray, targets_NK: FloatArray) -> Statistic:
@@ -131,8 +146,7 @@ def mean_average_precision_statistic(scores_NK: FloatArray, targets_NK: FloatArr
         if not classes:
             return np.full(weights_NR.shape[1], np.nan)
         values_KR = np.stack([of_class(weights_NR) for of_class in classes])
-        drawn_R = np.maximum((~np.isnan(values_KR)).sum(axis=0), 1)
-        return np.nansum(values_KR, axis=0) / drawn_R
+        return _mean_of_drawn(np.nansum(values_KR, axis=0), (~np.isnan(values_KR)).sum(axis=0))
 
     return statistic
 
@@ -155,6 +169,11 @@ def _average_precision_statistic(scores_N: FloatArray, targets_N: FloatArray) ->
         return np.divide(area_R, true_R, out=np.full(len(true_R), np.nan), where=true_R > 0)
 
     return statistic
+
+
+def _mean_of_drawn(sums_R: FloatArray, drawn_R: NDArray[np.integer]) -> FloatArray:
+    """Return the mean over the classes that each resample holds, NaN where it holds none."""
+    return np.divide(sums_R, drawn_R, out=np.full(len(sums_R), np.nan), where=drawn_R > 0)
 
 
 def _mean_of(values_N: FloatArray | BoolArray) -> Statistic:

@@ -224,9 +224,10 @@ class Fit:
         self._log(trained, split="train", phase=phase.name, epoch=epoch)
         self._log(values, split="val", phase=phase.name, epoch=epoch)
         told = _told(values, ("loss", *self.state.best.metrics))
+        media = "pictures" if self.setting.recipe.input.frames is None else "clips"
         self.setting.progress.say(
             f"epoch {epoch}/{self.setting.recipe.num_epochs} ({phase.name}): "
-            f"train loss {loss:.4f}, val {told}, {speed:.0f} pictures/s"
+            f"train loss {loss:.4f}, val {told}, {speed:.0f} {media}/s"
         )
 
     def _title(self, phase: Phase) -> str:

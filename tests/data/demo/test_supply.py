@@ -67,7 +67,7 @@ def test_drawing_that_was_stopped_begins_again(tmp_path):
         with pytest.raises(KeyboardInterrupt):
             supply_clips(tmp_path / "clips", progress)
         assert not holds_demo_clips(tmp_path / "clips")
-    assert progress.said == [f"drawing clips into {tmp_path / 'clips'}"] * 2
+    assert progress.said == [f"drawing clips into {tmp_path / 'clips'}, 660 MB"] * 2
 
 
 def cut_array(folder):

@@ -127,7 +127,7 @@ def test_given_classes_name_numbers_and_order_names(tmp_path, array_data):
         ({"clips": clips(2), "y": [0.5, 1]}, "are neither whole numbers"),
         ({"clips": clips(2), "y": [-1, 1]}, "label -1 is below 0"),
         ({"clips": clips(2), "y": [0, 3], "classes": ["a", "b"]}, "label 3 has no name, there are"),
-        ({"clips": clips(2)}, "no picture has a label"),
+        ({"clips": clips(2)}, "no clip has a label"),
         ({"x_train": clips(2), "y_train": [0, 1], "x_val": clips(1), "y_val": ["a"]}, "save them"),
     ],
 )

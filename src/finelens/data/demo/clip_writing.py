@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,12 +19,15 @@ from finelens.errors import DataError
 from finelens.progress import Advance, Progress, Silent
 
 CLIPS, TABLE, PREVIEW = "clips.npy", "labels.csv", "preview.png"
+NUM_CLIPS = 1792
 _CLIP_SHAPE = (NUM_FRAMES, SIDE_PX, SIDE_PX, 3)
+DEMO_CLIPS_MB = NUM_CLIPS * math.prod(_CLIP_SHAPE) // 1_000_000
+"""What they take on disk."""
 _SCENES = 8
 
 
 def write_demo_clips(
-    folder: Path, *, num_clips: int = 1792, seed: int = 0, progress: Progress | None = None
+    folder: Path, *, num_clips: int = NUM_CLIPS, seed: int = 0, progress: Progress | None = None
 ) -> Path:
     """Return the table ``labels.csv`` of a new data set of small synthetic clips.
 
@@ -62,7 +66,7 @@ def holds_demo_clips(folder: Path) -> bool:
     try:
         shape = np.load(folder / CLIPS, mmap_mode="r", allow_pickle=False).shape
         table = (folder / TABLE).read_text(encoding="utf-8")
-    except (OSError, ValueError):
+    except (EOFError, OSError, ValueError):
         return False
     return shape[1:] == _CLIP_SHAPE and table == _table(shape[0])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from finelens.data.demo.clip_writing import holds_demo_clips, write_demo_clips
+from finelens.data.demo.clip_writing import DEMO_CLIPS_MB, holds_demo_clips, write_demo_clips
 from finelens.data.demo.writing import write_demo
 from finelens.progress import Progress
 
@@ -19,5 +19,5 @@ def supply_pictures(folder: Path, progress: Progress) -> None:
 def supply_clips(folder: Path, progress: Progress) -> None:
     """Let a folder hold the demo's clips: see ``write_demo_clips``, also for what it raises."""
     if not holds_demo_clips(folder):
-        progress.say(f"drawing clips into {folder}")
+        progress.say(f"drawing clips into {folder}, {DEMO_CLIPS_MB} MB")
         write_demo_clips(folder, progress=progress)

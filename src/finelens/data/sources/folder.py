@@ -117,7 +117,8 @@ def _class_folders(path: Path, *, has_splits: bool) -> tuple[str, ...]:
 def _check_class_folders(path: Path, table: pl.DataFrame, classes: Sequence[str]) -> None:
     if table["labels"].null_count() == table.height:
         raise DataError(
-            f'folder "{path}" has no class folders: pictures must lie in CLASS/ or train/CLASS/'
+            f'folder "{path}" has no class folders: pictures or clips must lie in CLASS/ or '
+            "train/CLASS/"
         )
     if len(classes) == 1:
         inner = list_folders(path / classes[0]) if (path / classes[0]).is_dir() else []
