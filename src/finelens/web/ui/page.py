@@ -39,6 +39,7 @@ def build_page(site: Site) -> gr.Blocks:
             if len(names) > 1:
                 build_compare(site)
     page.theme = Base(primary_hue="blue", neutral_hue="slate", font=_FONT, font_mono=_CODE)
-    page.css = asset("style.css")
-    page.head = ""
+    # in the head, since what Gradio takes as css loses its container queries
+    page.css = ""
+    page.head = f"<style>{asset('style.css')}</style>"
     return page

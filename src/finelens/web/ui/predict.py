@@ -186,8 +186,10 @@ def _heat(explanation: Explanation) -> str:
 
 
 def _heat_words(explanation: Explanation) -> str:
-    title = f"Where the model looked for {explanation.class_name}"
-    return hint(f"{title}, at {explanation.probability:.3f}: Grad-CAM.")
+    words = f"Where the model looked for {explanation.class_name} (Grad-CAM)."
+    box = explanation.heat.box
+    is_cut = box.left >= 1 or box.top >= 1
+    return hint(f"{words} The pale border is not seen by it." if is_cut else words)
 
 
 def _jpeg(image: Image.Image) -> bytes:
