@@ -6,10 +6,7 @@ import functools
 import hashlib
 from dataclasses import dataclass
 
-import polars as pl
-
 from finelens.data.example import Span
-from finelens.data.media import is_clip_place
 from finelens.errors import DataError, did_you_mean
 from finelens.evaluation.scores import Scores, read_scores
 from finelens.runs.directory import RunDirectory
@@ -46,7 +43,6 @@ class Items:
         self._secret = secret
         self.scores = functools.cache(self._scores)
         self._ids = functools.cache(self._ids_of_split)
-        self._spans = functools.cache(self._spans_of_manifest)
 
     @property
     def splits(self) -> list[str]:
@@ -91,17 +87,8 @@ class Items:
 
     def _place(self, split: str, row: int) -> Place:
         scores = self.scores(split)
-        path = scores.paths[row]
-        span = self._spans().get((scores.ids[row], path), (None, None))
-        return Place(path, span, is_clip=self._is_clips or is_clip_place(path))
-
-    def _spans_of_manifest(self) -> dict[tuple[str, str], Span]:
-        """Return the parts of videos that are examples, by id and path."""
-        if not (self._is_clips and self._directory.manifest.is_file()):
-            return {}
-        columns = ["id", "path", "start_s", "end_s"]
-        rows = pl.read_parquet(self._directory.manifest, columns=columns)
-        return {(name, path): (start_s, end_s) for name, path, start_s, end_s in rows.iter_rows()}
+        span = (None, None) if scores.spans is None else scores.spans[row]
+        return Place(scores.paths[row], span, is_clip=self._is_clips)
 
     def _scores(self, split: str) -> Scores:
         return read_scores(self._directory.evaluation(split) / "scores.parquet", self._task)

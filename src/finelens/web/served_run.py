@@ -158,7 +158,7 @@ class ServedRun:
                 rank=rank,
                 item=self.items.id_of(split, int(readable[row])),
                 probability=float(probabilities_NK[row, k]),
-                is_positive=_answer(scores.targets_NK[readable[row], k]),
+                is_positive=_answer(float(scores.targets_NK[readable[row], k])),
                 is_decided=bool(decided_N[row]),
             )
             for rank, row in enumerate(best, start=1)
@@ -230,5 +230,5 @@ class ServedRun:
         return {name: metrics[name] for name in (*_FIGURES, *_SINGLE_FIGURES) if name in metrics}
 
 
-def _answer(target: np.floating) -> bool | None:
+def _answer(target: float) -> bool | None:
     return None if np.isnan(target) else bool(target == 1)
