@@ -109,7 +109,7 @@ def test_every_input_has_its_row_in_order_errors_included(saved, pictures, tmp_p
         assert "\n" not in row["error"]
         assert [row[f"probability.{name}"] for name in CLASSES] == [None] * 3
     probabilities_NK = _probabilities(table)
-    np.testing.assert_allclose(probabilities_NK[0], probabilities_NK[5], atol=1e-5)
+    assert np.array_equal(probabilities_NK[0], probabilities_NK[5])
 
 
 def test_only_bad_files_still_make_a_table_of_the_same_columns(saved, tmp_path):
@@ -168,8 +168,14 @@ def test_neither_batches_nor_workers_change_a_prediction(saved, pictures, batch_
     expected = predictor.predict(pictures, num_workers=0)
     table = predictor.predict(pictures, batch_size=batch_size, num_workers=num_workers)
     assert table["path"].to_list() == expected["path"].to_list()
-    assert table["labels"].to_list() == expected["labels"].to_list()
-    np.testing.assert_allclose(_probabilities(table), _probabilities(expected), atol=1e-5)
+    assert table.equals(expected)
+
+
+def test_a_picture_alone_has_the_very_numbers_it_has_among_others(saved, pictures):
+    predictor = Predictor.load(saved[1], device="cpu")
+    together = predictor.predict(pictures)
+    alone = [predictor.predict(path) for path in together["path"]]
+    assert pl.concat(alone).equals(together)
 
 
 def test_a_copy_of_the_model_folder_is_all_that_is_needed(saved, pictures, tmp_path):
@@ -225,3 +231,37 @@ def test_a_folder_that_is_no_model_is_told(saved, tmp_path):
     (copy / "decision.json").write_text(json.dumps(content | {"temperature": 0}))
     with pytest.raises(ModelError, match=r"decision\.json is damaged or foreign: temperature 0"):
         Predictor.load(copy)
+
+
+def test_an_explanation_says_of_a_class_what_predict_says_to_the_last_bit(saved, pictures):
+    model, folder = saved
+    predictor = Predictor.load(folder, device="cpu")
+    expected = predictor.predict(pictures)
+    for row in expected.iter_rows(named=True):
+        for k, name in enumerate(CLASSES):
+            found = predictor.explain(row["path"], name)
+            assert found.probability == row[f"probability.{name}"]
+            assert found.is_decided is (name in row["labels"])
+            thresholds = model.decision.thresholds
+            assert found.threshold == (None if thresholds is None else thresholds[k])
+    assert predictor.predict(pictures).equals(expected)
+
+
+def test_an_explanation_fits_the_view_that_the_network_saw(saved, pictures):
+    found = Predictor.load(saved[1], device="cpu").explain(pictures / "e.bmp")
+    heat = found.heat
+    assert heat.heat_TSS.shape == (1, 48, 48)
+    assert heat.heat_TSS.dtype == np.float32
+    assert 0 <= heat.heat_TSS.min() <= heat.heat_TSS.max() <= 1
+    image_HWC = read_image(pictures / "e.bmp")
+    assert np.array_equal(heat.pictures_THWC[0], image_HWC)
+    view_CSS = saved[0].preprocessing(image_HWC)
+    assert np.array_equal(heat.views_TSSC[0], view_CSS.permute(1, 2, 0))
+
+
+def test_what_cannot_be_read_or_is_unknown_is_not_explained(saved, pictures, tmp_path):
+    predictor = Predictor.load(saved[1], device="cpu")
+    with pytest.raises(DataError, match=r"none\.jpg: cannot be opened"):
+        predictor.explain(tmp_path / "none.jpg")
+    with pytest.raises(DataError, match='class "bal" is unknown; did you mean "ball"'):
+        predictor.explain(pictures / "c.jpg", "bal")

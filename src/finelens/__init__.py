@@ -5,6 +5,7 @@ The verbs are functions here, imported when first used so that ``import finelens
     run = finelens.train(data="pictures/")
     finelens.evaluate(run, split="test")
     finelens.load(run).predict(["a.jpg", "b.jpg"])
+    finelens.explain(run, "a.jpg", "bird").heat
     finelens.compare([run, other_run])
     finelens.log(run)["val_loss"].to_numpy()
 """
@@ -19,6 +20,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from finelens.api.contact_sheet import contact_sheet as contact_sheet
     from finelens.api.data import check as check
+    from finelens.api.explain import explain as explain
     from finelens.api.log import log as log
     from finelens.api.results import compare as compare
     from finelens.api.results import evaluate as evaluate
@@ -26,9 +28,12 @@ if TYPE_CHECKING:
     from finelens.api.results import predict as predict
     from finelens.api.results import top as top
     from finelens.api.summary import summary as summary
+    from finelens.api.thresholds import save_thresholds as save_thresholds
+    from finelens.api.thresholds import what_if as what_if
     from finelens.api.training import demo as demo
     from finelens.api.training import resume as resume
     from finelens.api.training import train as train
+    from finelens.web.server import serve as serve
 
 _HOMES = {
     "check": "finelens.api.data",
@@ -36,13 +41,17 @@ _HOMES = {
     "contact_sheet": "finelens.api.contact_sheet",
     "demo": "finelens.api.training",
     "evaluate": "finelens.api.results",
+    "explain": "finelens.api.explain",
     "load": "finelens.api.results",
     "log": "finelens.api.log",
     "predict": "finelens.api.results",
     "resume": "finelens.api.training",
+    "save_thresholds": "finelens.api.thresholds",
+    "serve": "finelens.web.server",
     "summary": "finelens.api.summary",
     "top": "finelens.api.results",
     "train": "finelens.api.training",
+    "what_if": "finelens.api.thresholds",
 }
 
 __all__ = [
@@ -51,13 +60,17 @@ __all__ = [
     "contact_sheet",
     "demo",
     "evaluate",
+    "explain",
     "load",
     "log",
     "predict",
     "resume",
+    "save_thresholds",
+    "serve",
     "summary",
     "top",
     "train",
+    "what_if",
 ]
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from finelens import __version__
 
-VERBS = ("demo", "check", "train", "evaluate", "predict", "top", "compare", "log", "recipes",
-         "summary")  # fmt: skip
+VERBS = ("demo", "check", "train", "evaluate", "predict", "top", "explain", "compare", "log",
+         "serve", "recipes", "summary")  # fmt: skip
 
 
 def test_version_is_the_packages(finelens_command):

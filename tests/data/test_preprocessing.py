@@ -58,6 +58,27 @@ def test_a_picture_of_the_crop_size_is_not_resampled():
 
 
 @pytest.mark.parametrize("resize", RESIZES)
+@pytest.mark.parametrize("shape", [(150, 240), (240, 150), (200, 200), (31, 37)])
+def test_the_box_says_where_in_the_picture_a_view_lies(resize, shape):
+    # of a ramp, every value tells the place it came from
+    rows_HW, columns_HW = np.mgrid[: shape[0], : shape[1]]
+    image = np.stack([rows_HW, columns_HW, 0 * rows_HW], axis=-1).astype(np.uint8)
+    view_CSS = Preprocessing(100, MEAN, STD, resize=resize)(image).numpy().astype(float)
+    box = Preprocessing(100, MEAN, STD, resize=resize).box(*shape)
+    places = (np.arange(100) + 0.5) / 100
+    rows = box.top + places * box.height - 0.5
+    columns = box.left + places * box.width - 0.5
+    # at the very edge a resample repeats the last pixel
+    inside_rows, inside_columns = (
+        (part > 1) & (part < side - 2) for part, side in zip((rows, columns), shape, strict=True)
+    )
+    seen_CRR = view_CSS[:, inside_rows][:, :, inside_columns]
+    assert min(seen_CRR.shape[1:]) >= 60
+    np.testing.assert_allclose(seen_CRR[0] - rows[inside_rows, None], 0, atol=1)
+    np.testing.assert_allclose(seen_CRR[1] - columns[inside_columns], 0, atol=1)
+
+
+@pytest.mark.parametrize("resize", RESIZES)
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (2, 3), (3, 640)])
 def test_extreme_shapes_give_the_input_shape(resize, interpolation, shape):

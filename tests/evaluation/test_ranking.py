@@ -1,4 +1,5 @@
 import numpy as np
+import polars as pl
 import pytest
 
 from finelens.decision import Decision
@@ -71,3 +72,24 @@ def test_a_faultless_model_has_no_mistakes(scores_of):
 
 def test_saturated_scores_have_a_finite_loss(scores_of):
     assert np.isfinite(worst_mistakes(scores_of([[900, -900]], [[0, 0]]), HALF)["loss"][0])
+
+
+def test_a_multi_class_picture_of_which_nothing_is_said_is_shown_as_missed(scores_of):
+    scores = scores_of([[2, 1, 0], [0, 0.1, 0]], np.eye(3)[[1, 0]], kind=TaskKind.MULTI_CLASS)
+    decision = Decision(thresholds=(0.5, 0.5, 0.5), only_highest=True)
+    table = worst_mistakes(scores, decision)
+    assert table.select("id", "class", "is_positive", "decided").rows() == [
+        ("0.jpg", "class-0", False, ["class-0"]),
+        ("1.jpg", "class-0", True, []),
+    ]
+
+
+def test_the_top_50_of_a_class_say_how_probable_and_whether_the_label_agrees(trained_scores):
+    scores = trained_scores(200)
+    decision = Decision(temperature=1.5, thresholds=(0.5,) * 5)
+    of_class = top_table(scores, decision).filter(pl.col("class") == "class-2")
+    probabilities_N = decision.probabilities(scores.task, scores.logits_NK)[:, 2]
+    best = sorted(range(200), key=lambda row: (-probabilities_N[row], row))[:50]
+    assert of_class["id"].to_list() == [scores.ids[row] for row in best]
+    assert of_class["probability"].to_list() == [probabilities_N[row] for row in best]
+    assert of_class["is_positive"].to_list() == [bool(scores.targets_NK[row, 2]) for row in best]

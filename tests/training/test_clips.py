@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import finelens
+from finelens.api.explain import draw_explanation
 from finelens.errors import ConfigError, DataError
 
 SETTINGS = ("model.backbone=test_resnet", "model.pretrained=false", "input.size=32",
@@ -148,3 +149,12 @@ def test_predictions_note_a_file_that_is_cut_off(parts_run):
     cut, sound = predicted["note"].to_list()
     assert cut.startswith("cut off in the middle: ")
     assert sound is None
+
+
+def test_a_clip_is_explained_frame_by_frame_and_drawn(clip_run, ucf11_data):
+    clip = next(ucf11_data.glob("walking/*/*.avi"))
+    found = finelens.explain(clip_run, clip, "walking")
+    assert found.heat.heat_TSS.shape == (4, 32, 32)
+    assert found.heat.pictures_THWC.shape == (4, 24, 32, 3)
+    sheet = draw_explanation(found, name=clip.name)
+    assert sheet.height > 2 * 162  # a frame of 216 x 162 above its heat

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import polars as pl
 
+from finelens.api.stored_scores import stored_scores
+from finelens.api.thresholds import refresh_evaluations
 from finelens.config.load import parse_recipe, read_yaml
-from finelens.data.manifest import SPLITS, Manifest, read_manifest
+from finelens.data.manifest import Manifest, read_manifest
 from finelens.data.sources.read import read_source
-from finelens.errors import ConfigError, DataError, RunError, did_you_mean, typed
+from finelens.errors import ConfigError, DataError, RunError, typed
 from finelens.evaluation.evaluate import Evaluation, write_evaluation
 from finelens.evaluation.evaluate import evaluate as evaluate_scores
 from finelens.evaluation.predictions import predictions_table
 from finelens.evaluation.ranking import top_table
-from finelens.evaluation.scores import read_scores
-from finelens.models.folder import load_model
+from finelens.models.folder import read_decision, read_task
 from finelens.predictor import Predictor
 from finelens.progress import Progress
 from finelens.reporting.comparison import Comparison, compare_runs
@@ -54,7 +55,7 @@ def predict(
         paths: Files, or folders of pictures or clips.
         split: In place of paths, a split of the run's own pictures: their rows come in its
             order, with their ``id`` first.
-        batch_size: Pictures a forward pass.
+        batch_size: Pictures read together, and on a GPU those of a forward pass.
         progress: Who watches.
 
     Raises:
@@ -112,6 +113,7 @@ def evaluate(
     decision = predictor.saved.decision
     evaluation = evaluate_scores(scores, decision, split=chosen)
     write_evaluation(directory.evaluation(chosen), evaluation, scores, decision)
+    refresh_evaluations(directory)
     write_report(directory)
     return evaluation
 
@@ -130,20 +132,12 @@ def top(
         RunError: If the split has not been evaluated.
     """
     directory = open_run(run)
-    saved = load_model(directory.model)
-    chosen = split or _common_split([directory])
-    if chosen not in SPLITS:
-        raise DataError(f'split "{chosen}" is unknown{did_you_mean(chosen, SPLITS)}')
-    path = directory.evaluation(chosen) / "scores.parquet"
-    if not path.is_file():
-        raise RunError(
-            f"run {run}: {chosen} has not been evaluated; "
-            f"`finelens evaluate {typed(run)} --split {chosen}`"
-        )
-    table = top_table(read_scores(path, saved.task), saved.decision, n)
+    task, decision = read_task(directory.model), read_decision(directory.model)
+    scores = stored_scores(directory, split or _common_split([directory]), task)
+    table = top_table(scores, decision, n)
     if class_name is None:
         return table
-    saved.task.index(class_name)
+    task.index(class_name)
     return table.filter(pl.col("class") == class_name)
 
 

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from finelens import __version__
-from finelens.cli import data, layers, log, results, training
+from finelens.cli import data, explain, layers, log, results, serve, training
 from finelens.errors import FinelensError
 
 INTERRUPTED = 130
@@ -81,8 +81,10 @@ for verb, example in (
     (results.evaluate, "finelens evaluate runs/my-run --split test"),
     (results.predict, "finelens predict runs/my-run new/ --out scores.csv"),
     (results.top, "finelens top runs/my-run --class bird -n 50"),
+    (explain.explain, "finelens explain runs/my-run picture.jpg --class bird"),
     (results.compare, "finelens compare runs/a runs/b --out comparison"),
     (log.log, "finelens log runs/my-run"),
+    (serve.serve, "finelens serve runs/my-run --allow-edit"),
     (data.recipes, "finelens recipes finetune"),
     (layers.summary, "finelens summary ucf11-c3d --classes 11"),
 ):

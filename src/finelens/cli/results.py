@@ -50,7 +50,9 @@ def predict(
         Path | None,
         typer.Option("--decisions", help="0 or 1 a row and class: FILE.npy and FILE.csv."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures a forward pass.")] = 32,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Pictures read together; on a GPU those of a forward pass.")
+    ] = 32,
 ) -> None:
     """Say what is in pictures: one row for every input, errors included."""
     from finelens.cli.display import CONSOLE, Display

@@ -5,17 +5,17 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from pathlib import Path
 
-import matplotlib as mpl
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.augment.generator import sample_generator
 from finelens.data.augment.steps import Step
 from finelens.data.images import ImageArray
+from finelens.data.lettering import MUTED, PAPER, write_words
 from finelens.data.sampling import Sampling
 from finelens.errors import ConfigError
 from finelens.replacing import replacing
@@ -23,8 +23,6 @@ from finelens.replacing import replacing
 SIDE = 4
 """Draws in a row, and rows; of a clip frames in a row, and draws."""
 
-# paper a shade darker than white, so that the edge of a white picture is seen
-_INK, _MUTED, _PAPER = "#1f2328", "#59636e", "#f6f8fa"
 _CELL, _GAP, _MARGIN, _GUTTER = 224, 8, 48, 40
 _GRID = SIDE * _CELL + (SIDE - 1) * _GAP
 _SCORED = 2 * _CELL + _GAP
@@ -60,9 +58,9 @@ def draw_sheet(
     """
     heights = [_panel_height(panel) for panel in panels]
     height = _MARGIN + _TITLE_HEIGHT + sum(heights) + _GUTTER * (len(panels) - 1) + _MARGIN
-    sheet = Image.new("RGB", (_WIDTH, height), _PAPER)
-    _write(sheet, (_MARGIN, _MARGIN), title, _font(32, is_bold=True), _INK)
-    _write(sheet, (_MARGIN, _MARGIN + 44), subtitle, _font(17), _MUTED)
+    sheet = Image.new("RGB", (_WIDTH, height), PAPER)
+    _write(sheet, (_MARGIN, _MARGIN), title, size_px=32, is_bold=True)
+    _write(sheet, (_MARGIN, _MARGIN + 44), subtitle, size_px=17, ink=MUTED)
     top = _MARGIN + _TITLE_HEIGHT
     for panel, panel_height in zip(panels, heights, strict=True):
         _draw_panel(sheet, panel, image, top, seed)
@@ -93,14 +91,14 @@ def _draw_panel(sheet: Image.Image, panel: Panel, image: ImageArray, top: int, s
     augmentation = panel.augmentation
     left, right = _MARGIN, _MARGIN + _SCORED + _GUTTER
     if panel.heading:
-        _write(sheet, (left, top), panel.heading, _font(22, is_bold=True), _INK)
+        _write(sheet, (left, top), panel.heading, size_px=22, is_bold=True)
         top += _HEADING_HEIGHT
-    _write(sheet, (left, top), "when scoring", _font(16), _MUTED)
+    _write(sheet, (left, top), "when scoring", size_px=16, ink=MUTED)
     is_clip = image.ndim == 4
     draws = f"when training, {SIDE * SIDE} draws"
     if is_clip:
         draws = "when training; a row is one draw, its frames from left to right"
-    _write(sheet, (right, top), draws, _font(16), _MUTED)
+    _write(sheet, (right, top), draws, size_px=16, ink=MUTED)
     top += _CAPTION_HEIGHT
     scored = augmentation.preprocessing(image)
     if is_clip:
@@ -114,7 +112,7 @@ def _draw_panel(sheet: Image.Image, panel: Panel, image: ImageArray, top: int, s
         _paste_grid(sheet, cells, (right, top), num_columns=SIDE)
     for number, line in enumerate(_told_lines(augmentation)):
         place = (left, top + _SCORED + 2 * _GAP + number * _LINE_HEIGHT)
-        _write(sheet, place, line, _font(14, is_mono=True), _INK)
+        _write(sheet, place, line, size_px=14, is_mono=True)
 
 
 def _shown(view_TCHW: Tensor) -> list[int]:
@@ -162,21 +160,4 @@ def _spoken(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _write(
-    sheet: Image.Image,
-    place: tuple[int, int],
-    text: str,
-    font: ImageFont.FreeTypeFont,
-    ink: str,
-) -> None:
-    room = sheet.width - place[0] - _MARGIN
-    while font.getlength(text) > room:
-        text = f"{text[:-2]}…"
-    ImageDraw.Draw(sheet).text(place, text, font=font, fill=ink)
-
-
-@cache
-def _font(size: int, *, is_bold: bool = False, is_mono: bool = False) -> ImageFont.FreeTypeFont:
-    # Pillow's own font knows ASCII only; a file's name can hold any letter
-    name = f"DejaVuSans{'Mono' if is_mono else ''}{'-Bold' if is_bold else ''}.ttf"
-    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, size)
+_write = partial(write_words, margin_px=_MARGIN)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +16,7 @@ from finelens.data.augment.augmentation import Augmentation
 from finelens.data.augment.generator import sample_generator
 from finelens.data.example import Span, read_example, read_example_clip
 from finelens.data.frame_cache import FrameCache
+from finelens.data.one_thread import one_thread
 from finelens.data.preprocessing import Preprocessing, as_tensor
 from finelens.errors import DataError
 
@@ -107,11 +107,11 @@ class PictureDataset(Dataset[Sample]):
         seed, epoch, index = key
         target_K = torch.tensor(self.targets_NK[index])
         try:
-            with _one_thread():
+            with one_thread():
                 begun, note = self._begun(index)
         except DataError as error:
             return Sample(torch.zeros(self.shape, dtype=torch.uint8), target_K, index, str(error))
-        with _one_thread():
+        with one_thread():
             view = self.view.draw(begun, sample_generator(seed, epoch, index))
         return Sample(view, target_K, index, error=None, note=note)
 
@@ -165,7 +165,7 @@ class PictureDataset(Dataset[Sample]):
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Return samples of one dataset as one batch."""
-    with _one_thread():
+    with one_thread():
         images_BCHW = torch.stack([sample.image for sample in samples])
     return Batch(
         images_BCHW,
@@ -174,15 +174,3 @@ def collate(samples: Sequence[Sample]) -> Batch:
         tuple(sample.error for sample in samples),
         tuple(sample.note for sample in samples),
     )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # a picture is too small to share out: on a busy machine, threads that wait for each other
-    # take twenty times as long
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(num_threads)

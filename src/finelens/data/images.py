@@ -17,7 +17,9 @@ from finelens.errors import DataError
 ImageArray = NDArray[np.uint8]
 """One picture, shape (H, W, 3), red first, 0 to 255."""
 
-_KINDS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+PICTURE_KINDS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+"""What is known of pictures, as Pillow names them."""
+
 # what Pillow's decoders raise on damaged files
 _DECODER_ERRORS = (
     OSError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError,
@@ -73,7 +75,8 @@ def decode_image(encoded: bytes, name: str) -> ImageArray:
         raise DataError(f"{name}: too many pixels, it may be a decompression bomb") from error
     except UnidentifiedImageError as error:
         raise DataError(
-            f"{name}: not a picture, or its beginning is damaged; known are {', '.join(_KINDS)}"
+            f"{name}: not a picture, or its beginning is damaged; "
+            f"known are {', '.join(PICTURE_KINDS)}"
         ) from error
     except _DECODER_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -102,7 +105,7 @@ def _without_black(inverted_HW4: NDArray[np.uint8]) -> ImageArray:
 
 
 def _decode_by_pillow(encoded: bytes) -> ImageArray:
-    with Image.open(io.BytesIO(encoded), formats=_KINDS) as image:
+    with Image.open(io.BytesIO(encoded), formats=PICTURE_KINDS) as image:
         image.load()
         picture = _as_rgb(image)
         try:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
+from finelens.data.box import Box
 from finelens.data.images import ImageArray
 from finelens.errors import ConfigError, did_you_mean
 
@@ -76,6 +77,13 @@ class Preprocessing:
         """
         return RESIZES[self.resize](as_tensor(image_HWC), self)
 
+    def box(self, height: int, width: int) -> Box:
+        """Return the part of a picture that its evaluation view shows, in the picture's pixels.
+
+        Of ``pad`` it reaches beyond the picture.
+        """
+        return BOXES[self.resize](height, width, self)
+
     def normalise(self, images: Tensor) -> Tensor:
         """Return (x / 255 - mean) / std of uint8 pictures, float32 on their device.
 
@@ -137,8 +145,7 @@ def as_tensor(image_HWC: ImageArray) -> Tensor:
 def central_square(picture_CHW: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Return the middle of a picture, ``crop_fraction`` of its shorter side wide."""
     height, width = picture_CHW.shape[-2:]
-    side = max(1, round(min(height, width) * preprocessing.crop_fraction))
-    top, left = (height - side) // 2, (width - side) // 2
+    top, left, side = _middle(height, width, preprocessing.crop_fraction)
     square_CHW = picture_CHW[..., top : top + side, left : left + side]
     return preprocessing.resample(square_CHW, preprocessing.size, preprocessing.size)
 
@@ -151,14 +158,45 @@ def squashed(picture_CHW: Tensor, preprocessing: Preprocessing) -> Tensor:
 def padded(picture_CHW: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Return the whole picture in the middle of a square of the mean colour."""
     size = preprocessing.size
-    scale = size / max(picture_CHW.shape[-2:])
-    height, width = (max(1, round(side * scale)) for side in picture_CHW.shape[-2:])
+    top, left, height, width = _fitted(picture_CHW.shape[-2], picture_CHW.shape[-1], size)
     fill = torch.tensor(preprocessing.fill, dtype=torch.uint8)
     square_CHW = fill.view(3, 1, 1).repeat(*picture_CHW.shape[:-3], 1, size, size)
-    top, left = (size - height) // 2, (size - width) // 2
     small_CHW = preprocessing.resample(picture_CHW, height, width)
     square_CHW[..., top : top + height, left : left + width] = small_CHW
     return square_CHW
+
+
+def central_box(height: int, width: int, preprocessing: Preprocessing) -> Box:
+    """Return what ``central_square`` shows of a picture."""
+    top, left, side = _middle(height, width, preprocessing.crop_fraction)
+    return Box(left, top, left + side, top + side)
+
+
+def whole_box(height: int, width: int, preprocessing: Preprocessing) -> Box:
+    """Return what ``squashed`` shows of a picture: all of it."""
+    del preprocessing
+    return Box(0, 0, width, height)
+
+
+def padded_box(height: int, width: int, preprocessing: Preprocessing) -> Box:
+    """Return what ``padded`` shows of a picture: all of it, and what lies around it."""
+    size = preprocessing.size
+    top, left, fitted_height, fitted_width = _fitted(height, width, size)
+    x_scale, y_scale = width / fitted_width, height / fitted_height
+    return Box(-left * x_scale, -top * y_scale, (size - left) * x_scale, (size - top) * y_scale)
+
+
+def _middle(height: int, width: int, fraction: float) -> tuple[int, int, int]:
+    """Return top, left and side of a picture's central square, pixels of the picture."""
+    side = max(1, round(min(height, width) * fraction))
+    return (height - side) // 2, (width - side) // 2, side
+
+
+def _fitted(height: int, width: int, size: int) -> tuple[int, int, int, int]:
+    """Return top, left, height and width of a picture fitted into a square, pixels of it."""
+    scale = size / max(height, width)
+    height, width = (max(1, round(side * scale)) for side in (height, width))
+    return (size - height) // 2, (size - width) // 2, height, width
 
 
 INTERPOLATIONS = {
@@ -167,3 +205,4 @@ INTERPOLATIONS = {
     "nearest": InterpolationMode.NEAREST_EXACT,
 }
 RESIZES = {"shorter": central_square, "squash": squashed, "pad": padded}
+BOXES = {"shorter": central_box, "squash": whole_box, "pad": padded_box}

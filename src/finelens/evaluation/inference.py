@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from finelens.errors import ModelError
 from finelens.evaluation.scores import Scores
@@ -31,6 +32,7 @@ def score(
     device: torch.device | str,
     precision: Precision = "fp32",
     channels_last: bool = True,
+    forward: Callable[[Tensor], NDArray[np.float32]] | None = None,
     ids: Sequence[str],
     paths: Sequence[str],
     task: Task,
@@ -49,6 +51,8 @@ def score(
         device: Where the model lies.
         precision: ``bf16`` computes under autocast; logits are kept in float32.
         channels_last: Memory format of the pictures.
+        forward: Makes logits of a batch's uint8 views; None passes the batch to the classifier
+            whole, in the precision and format given.
         ids: N names.
         paths: N files.
         task: The K classes.
@@ -68,8 +72,12 @@ def score(
     with _evaluating(classifier), torch.inference_mode():
         for batch in loader:
             rows = batch.indices_B.numpy()
-            logits_NK[rows] = _logits(
-                classifier, batch, preprocessing, torch.device(device), precision, channels_last
+            logits_NK[rows] = (
+                forward(batch.images_BCHW)
+                if forward is not None
+                else _logits(
+                    classifier, batch, preprocessing, torch.device(device), precision, channels_last
+                )
             )
             targets_NK[rows] = batch.targets_BK.numpy()
             for row, error, note in zip(rows, batch.errors, batch.notes, strict=True):

@@ -69,8 +69,8 @@ def worst_mistakes(scores: Scores, decision: Decision, n: int = 50) -> pl.DataFr
     wrong_NK = (decisions_NK != true_NK) & ~np.isnan(judged.targets_NK)
     loss_NK = np.where(wrong_NK, _losses(probabilities_NK, judged), -1.0)
     if not judged.task.is_multi_label:
-        # the missed class has the same loss; show the one that was seen in its place
-        loss_NK[true_NK] = -1.0
+        # the missed class has the same loss; show the one that was seen in its place, if any was
+        loss_NK[true_NK & decisions_NK.any(axis=1, keepdims=True)] = -1.0
     loss_N = loss_NK.max(axis=1, initial=-1.0)
     rows = np.argsort(-loss_N, kind="stable")[: min(n, int((loss_N >= 0).sum()))]
     worst = loss_NK[rows].argmax(axis=1) if len(rows) else rows

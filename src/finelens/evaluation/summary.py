@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from finelens.decision import Decision
+from finelens.decision import Decision, highest
 from finelens.evaluation import accuracy as accuracies
 from finelens.evaluation import calibration, metrics
 from finelens.evaluation.average_precision import (
@@ -158,9 +158,9 @@ def _calibration(judged: Scores, decision: Decision) -> dict[str, Any]:
 
 def _sweepable(probabilities_NK: FloatArray, decision: Decision) -> FloatArray:
     # multi-class: the recognised class counts only from the threshold on, others never
-    if decision.thresholds is not None:
+    if decision.thresholds is not None and not decision.only_highest:
         return probabilities_NK
-    return np.where(decision.decide(probabilities_NK), probabilities_NK, -1.0)
+    return np.where(highest(probabilities_NK), probabilities_NK, -1.0)
 
 
 AVERAGES = {

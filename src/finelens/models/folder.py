@@ -32,7 +32,7 @@ _WEIGHTS = "weights.safetensors"
 _MODEL = "model.json"
 _CLASSES = "classes.json"
 _PREPROCESSING = "preprocessing.json"
-_DECISION = "decision.json"
+DECISION = "decision.json"
 _Part = TypeVar("_Part")
 
 
@@ -107,14 +107,30 @@ def load_model(folder: str | Path) -> SavedModel:
     if not (folder / _MODEL).is_file():
         raise ModelError(f"{folder} is no model folder: it holds no {_MODEL}; name a run's model/")
     classifier, card = _read_part(folder, _MODEL, _to_classifier)
-    task = _read_part(folder, _CLASSES, _to_task)
     preprocessing = _read_part(folder, _PREPROCESSING, Preprocessing.from_json)
-    decision = _read_part(folder, _DECISION, Decision.from_json)
-    saved = SavedModel(classifier, task, preprocessing, decision, card)
+    saved = SavedModel(classifier, read_task(folder), preprocessing, read_decision(folder), card)
     _check_together(folder, saved)
     _load_weights(classifier, folder / _WEIGHTS)
     classifier.eval()
     return saved
+
+
+def read_task(folder: Path) -> Task:
+    """Return the task of a model folder.
+
+    Raises:
+        ModelError: As ``load_model``.
+    """
+    return _read_part(folder, _CLASSES, _to_task)
+
+
+def read_decision(folder: Path) -> Decision:
+    """Return the decision of a model folder.
+
+    Raises:
+        ModelError: As ``load_model``.
+    """
+    return _read_part(folder, DECISION, Decision.from_json)
 
 
 def _is_replaceable(folder: Path) -> bool:
@@ -132,7 +148,7 @@ def _write_parts(folder: Path, saved: SavedModel) -> None:
     contents = {
         _CLASSES: {"task": saved.task.kind.value, "classes": list(saved.task.classes)},
         _PREPROCESSING: saved.preprocessing.to_json(),
-        _DECISION: saved.decision.to_json(),
+        DECISION: saved.decision.to_json(),
         _MODEL: {
             "format": FORMAT,
             "backbone": classifier.backbone.name,
@@ -226,7 +242,7 @@ def _check_together(folder: Path, saved: SavedModel) -> None:
     thresholds = saved.decision.thresholds
     if thresholds is not None and len(thresholds) != num_classes:
         reason = f"it has {len(thresholds)} thresholds for {num_classes} classes"
-        raise ModelError(_damaged(folder / _DECISION, reason))
+        raise ModelError(_damaged(folder / DECISION, reason))
     frames = saved.classifier.frames
     if frames not in {None, saved.preprocessing.frames}:
         reason = f"it has {saved.preprocessing.frames} frames, and the network takes {frames}"

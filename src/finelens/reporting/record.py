@@ -13,6 +13,7 @@ from finelens.data.manifest import SPLITS
 from finelens.decision import Decision
 from finelens.errors import RunError, did_you_mean, typed
 from finelens.evaluation.evaluate import main_metric
+from finelens.evaluation.refresh import is_current
 from finelens.reporting.history import History, read_history
 from finelens.runs.directory import RunDirectory, read_json
 from finelens.runs.log import read_log
@@ -130,6 +131,7 @@ def read_record(run: RunDirectory, *, splits: Sequence[str] | None = None) -> Ru
         raise RunError(
             f"run {run.root}: no split has been evaluated; `finelens evaluate {typed(run.root)}`"
         )
+    decision = read_decision(run)
     return RunRecord(
         run=run,
         recipe=read_yaml(run.recipe),
@@ -138,9 +140,9 @@ def read_record(run: RunDirectory, *, splits: Sequence[str] | None = None) -> Ru
         model=read_json(run.model / "model.json"),
         preprocessing=read_json(run.model / "preprocessing.json"),
         task=read_task(run),
-        decision=read_decision(run),
+        decision=decision,
         history=read_history(read_log(run.metrics_log)),
-        metrics={split: read_json(run.evaluation(split) / "metrics.json") for split in chosen},
+        metrics={split: _read_metrics(run, split, decision) for split in chosen},
         counts=_count(run),
     )
 
@@ -193,6 +195,17 @@ def interval_of(metrics: Mapping[str, Any], name: str) -> tuple[float, float] | 
         return None
     low, high = interval
     return float(low), float(high)
+
+
+def _read_metrics(run: RunDirectory, split: str, decision: Decision) -> Mapping[str, Any]:
+    path = run.evaluation(split) / "metrics.json"
+    metrics = read_json(path)
+    if not is_current(metrics, decision):
+        raise RunError(
+            f"{path} was computed with another decision than the model's; "
+            f"`finelens evaluate {typed(run.root)}` brings all up to it"
+        )
+    return metrics
 
 
 def _count(run: RunDirectory) -> ManifestCounts | None:

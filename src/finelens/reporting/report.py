@@ -12,6 +12,7 @@ from finelens.reporting.cautions import FEW_POSITIVES, find_cautions, probe_and_
 from finelens.reporting.chart import SERIES_INKS, Chart
 from finelens.reporting.convergence import find_convergence
 from finelens.reporting.early_stop import find_early_stop
+from finelens.reporting.edited import edited_lead
 from finelens.reporting.evidence import (
     Evidence,
     confusion,
@@ -105,7 +106,8 @@ def _summary(record: RunRecord) -> dict[str, Any]:
             for metrics in record.metrics.values()
         ]}
         for name, words in METRIC_WORDS.items()
-        if not _repeats_accuracy(record, name) and _is_known(record, name)
+        if (record.decision.only_highest or not _repeats_accuracy(record, name))
+        and _is_known(record, name)
     ]  # fmt: skip
     probe, tuned = probe_and_tuned(record)
     versus = None
@@ -217,6 +219,8 @@ def _training_lead(record: RunRecord) -> str:
 
 def _thresholds_lead(record: RunRecord) -> str:
     decision = record.decision
+    if decision.edit is not None:
+        return edited_lead(decision, record.task)
     if decision.thresholds is None:
         return (
             "The model always names the most probable class. Here it says nothing where that "
