@@ -1,4 +1,6 @@
+from itertools import product
 from math import comb
+from operator import mul
 
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from scipy import stats
 
 from finelens.evaluation.intervals import mean_average_precision_statistic, resample
 from finelens.evaluation.paired import (
+    group_sign_test,
     holm,
     mcnemar_test,
     newcombe_interval,
@@ -31,6 +34,49 @@ def test_the_exact_test_adds_up_all_tables_as_unlikely(seed):
     assert (test.num_first, test.num_second) == (first, second)
     assert test.p_value == pytest.approx(min(1.0, 2 * tail))
     assert test.difference == pytest.approx(right.mean() - other.mean())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_of_one_picture_each_give_mcnemars_test(seed):
+    right, other = np.random.default_rng(seed).random((2, 60)) < [[0.7], [0.5]]
+    alone = group_sign_test(right, other, np.arange(60), (-0.1, 0.2))
+    test = mcnemar_test(right, other)
+    assert alone.p_value == pytest.approx(test.p_value)
+    assert (alone.difference, alone.num_first, alone.num_second, alone.low, alone.high) == (
+        test.difference, test.num_first, test.num_second, -0.1, 0.2,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_flip_of_whole_groups_is_counted(seed):
+    generator = np.random.default_rng(seed)
+    places = np.append(np.arange(9), generator.integers(0, 9, 51))
+    right, other = generator.random((2, 60)) < [[0.8], [0.6]]
+    apart = [int(right[places == g].sum()) - int(other[places == g].sum()) for g in range(9)]
+    sums = [sum(map(mul, signs, apart)) for signs in product((1, -1), repeat=9)]
+    expected = np.mean([abs(one) >= abs(sum(apart)) for one in sums])
+    assert group_sign_test(right, other, places, (0, 0)).p_value == pytest.approx(expected)
+
+
+def test_equal_models_on_grouped_pictures_are_seldom_told_apart():
+    # in each group either model may be much the better, neither on the whole
+    generator, places = np.random.default_rng(0), np.repeat(np.arange(12), 20)
+    by_group, alone = [], []
+    for _ in range(300):
+        chances = np.clip(0.7 + generator.normal(0, 0.2, (2, 12)), 0, 1)[:, places]
+        right, other = generator.random((2, 240)) < chances
+        by_group.append(group_sign_test(right, other, places, (0, 0)).p_value < 0.05)
+        alone.append(mcnemar_test(right, other).p_value < 0.05)
+    assert np.mean(by_group) <= 0.07
+    assert np.mean(alone) > 0.2
+
+
+def test_few_groups_that_agree_are_no_proof():
+    values = np.full(200, 0.6)
+    assert paired_bootstrap((0.6, 0.5), values, values - 0.1).p_value < 1e-9
+    test = paired_bootstrap((0.6, 0.5), values, values - 0.1, num_groups=3)
+    assert test.p_value == 0.25
+    assert group_sign_test(*rights(0, 9, 0, 0), np.repeat([0, 1, 2], 3), (0, 1)).p_value == 0.25
 
 
 def test_models_never_apart_do_not_differ():

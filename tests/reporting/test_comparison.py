@@ -7,6 +7,7 @@ from sklearn.metrics import roc_auc_score
 from finelens.errors import RunError
 from finelens.evaluation.scores import read_scores
 from finelens.reporting.comparison import compare_runs
+from finelens.reporting.comparison_page import comparison_context
 from finelens.reporting.convergence import find_convergence
 from finelens.reporting.record import read_decision, read_record, read_task
 from finelens.task import TaskKind
@@ -131,12 +132,16 @@ def test_figures_on_train_of_an_evaluation_go_before_the_log(make_run):
     assert not any("augmented" in note for note in comparison.notes)
 
 
-def test_groups_are_said_to_make_the_tests_too_sure(make_run):
+def test_tests_by_whole_groups_are_told_beside_intervals_that_leave_them_out(make_run):
     said = "of one group (a recording) are alike"
     runs = [make_run("a"), make_run("b", seed=1)]
     assert not any(said in note for note in compare_runs(runs, "test").notes)
     grouped = [runs[0], make_run("c", seed=1, groups=["x", "y"] * 12)]
-    assert any(said in note for note in compare_runs(grouped, "test").notes)
+    comparison = compare_runs(grouped, "test")
+    assert any(said in note and "take whole groups" in note for note in comparison.notes)
+    assert comparison.pairs["test"].str.contains("by group").all()
+    tests = comparison_context(comparison)["tests"]
+    assert "whole groups" in str(tests)
 
 
 def test_table_holds_time_per_picture_and_convergence(make_run):

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import polars as pl
 import pytest
@@ -99,3 +102,51 @@ def test_more_than_ten_runs_are_each_held_against_the_best(make_run):
     table = pairs_table(runs, "run-5").filter(pl.col("metric") == "accuracy")
     assert table.height == 11
     assert all("run-5" in pair for pair in table.select("run", "other").iter_rows())
+
+
+def test_whole_groups_are_drawn_and_flipped_where_pictures_share_them(make_run):
+    groups = ["x", "y", "z", "u", "v", "w", "t", "s"] * 6
+    runs = [judged(make_run(name, kind=TaskKind.MULTI_CLASS, seed=seed, num_examples=48,
+                            groups=groups)) for name, seed in (("a", 0), ("b", 3))]  # fmt: skip
+    table = pairs_table(runs, "a")
+    row = row_of(table, "accuracy")
+    assert row["test"] == "McNemar by group (sign flips)"
+    assert row_of(table, "macro.f1")["test"] == "paired bootstrap by group"
+    right = [run.decisions_NK.argmax(1) == run.targets_NK.argmax(1) for run in runs]
+    apart = (right[0].astype(int) - right[1]).reshape(6, 8).sum(axis=0)
+    signs = np.array(list(product((-1, 1), repeat=8)))
+    expected = (np.abs(signs @ apart) >= abs(apart.sum())).mean()
+    assert row["p_value"] == pytest.approx(expected)
+    assert row["only_run_right"] == (right[0] & ~right[1]).sum()
+    alone = [replace(run, groups=tuple(f"g{n}" for n in range(48))) for run in runs]
+    plain = [replace(run, groups=None) for run in runs]
+    assert pairs_table(alone, "a").equals(pairs_table(plain, "a"))
+    # a run scored before pictures had groups is told them by the other
+    assert pairs_table([runs[0], plain[1]], "a").equals(table)
+    assert pairs_table([plain[0], runs[1]], "a").equals(table)
+
+
+def test_copies_of_pictures_in_a_group_make_no_difference_surer(make_run):
+    runs = [judged(make_run(name, kind=TaskKind.MULTI_CLASS, seed=seed, num_examples=30))
+            for name, seed in (("a", 0), ("b", 3))]  # fmt: skip
+    copied = [
+        replace(
+            run, ids=tuple(f"{name}-{n}" for n in range(5) for name in run.ids),
+            groups=run.ids * 5, probabilities_NK=np.tile(run.probabilities_NK, (5, 1)),
+            decisions_NK=np.tile(run.decisions_NK, (5, 1)),
+            targets_NK=np.tile(run.targets_NK, (5, 1)),
+        )
+        for run in runs
+    ]  # fmt: skip
+    for metric in ("accuracy", "macro.f1"):
+        once, five = (row_of(pairs_table(of, "a"), metric) for of in (runs, copied))
+        assert five["p_value"] == pytest.approx(once["p_value"], abs=1e-6)
+        assert five["difference"] == pytest.approx(once["difference"])
+
+
+def test_two_groups_never_tell_runs_apart(make_run):
+    run = judged(make_run("a", kind=TaskKind.MULTI_CLASS, groups=["x", "y"] * 12))
+    worse = replace(run, name="b", decisions_NK=~run.targets_NK.astype(bool))
+    table = pairs_table([run, worse], "a")
+    assert row_of(table, "accuracy")["difference"] > 0.5
+    assert table["p_value"].min() >= 0.5

@@ -52,7 +52,7 @@ def group_table(scores: Scores, decision: Decision) -> pl.DataFrame:
         decision: How yes is said.
     """
     judged = scores.labelled()
-    if not _is_grouped(judged.groups):
+    if not is_grouped(judged.groups):
         return pl.DataFrame(schema=GROUP_SCHEMA)
     figures = _figures(judged, decision)
     names = [judged.task.names(row_K) for row_K in judged.targets_NK == 1]
@@ -99,7 +99,7 @@ def summarise_groups(
     grouped_N = np.array([group is not None for group in judged.groups])
     by_chance, p_value = chance_and_p_value(
         _figures(judged, decision)[figure][grouped_N],
-        _places([group for group in judged.groups if group is not None]),
+        group_places([group for group in judged.groups if group is not None]),
         _labels(judged)[grouped_N],
     )
     intervals = group_intervals(judged, decision, seed=seed, resamples=resamples)
@@ -200,11 +200,11 @@ def group_intervals(
     """
     probabilities_NK = decision.probabilities(judged.task, judged.logits_NK)
     decisions_NK = decision.decide(probabilities_NK)
-    place_N = _places(judged.groups or (None,) * judged.num_examples)
+    place_N = group_places(judged.groups or (None,) * judged.num_examples)
     statistics = headline_statistics(probabilities_NK, decisions_NK, judged.targets_NK)
     return {
         name: bootstrap_interval(
-            _of_groups(statistic, place_N),
+            by_groups(statistic, place_N),
             int(place_N.max(initial=-1)) + 1,
             seed=seed,
             resamples=resamples or affordable_resamples(*judged.targets_NK.shape),
@@ -214,7 +214,7 @@ def group_intervals(
     }
 
 
-def _of_groups(statistic: Statistic, place_N: NDArray[np.intp]) -> Statistic:
+def by_groups(statistic: Statistic, place_N: NDArray[np.intp]) -> Statistic:
     """Return a statistic of pictures as one of groups: a picture counts as often as its group."""
     at_once = max(1, _CELLS_AT_ONCE // max(1, len(place_N)))
 
@@ -227,7 +227,7 @@ def _of_groups(statistic: Statistic, place_N: NDArray[np.intp]) -> Statistic:
     return of_groups
 
 
-def _places(groups: Sequence[str | None]) -> NDArray[np.intp]:
+def group_places(groups: Sequence[str | None]) -> NDArray[np.intp]:
     """Return the number of each picture's group, from 0; one of its own where it has none."""
     numbers: dict[object, int] = {}
     for n, group in enumerate(groups):
@@ -243,7 +243,8 @@ def _labels(judged: Scores) -> NDArray[np.intp]:
     return (judged.targets_NK == 1).argmax(axis=1)
 
 
-def _is_grouped(groups: Sequence[str | None] | None) -> bool:
+def is_grouped(groups: Sequence[str | None] | None) -> bool:
+    """Return whether any two pictures share a group."""
     named = [group for group in groups or () if group is not None]
     return len(set(named)) < len(named)
 

@@ -175,9 +175,12 @@ def _notes(names: Sequence[str], records: Sequence[RunRecord], split: str) -> li
         )
     if any(record.metrics[split].get("groups") for record in records):
         notes.append(
-            f"{noun.capitalize()}s of one group (a recording) are alike. Intervals and tests here "
-            f"take every {noun} for one of its own, so they are surer than {noun}s of new groups "
-            "would bear out; each run's report has the intervals by groups."
+            f"{noun.capitalize()}s of one group (a recording) are alike. The tests take whole "
+            "groups: the bootstrap draws them, and in place of McNemar's test the signs of their "
+            "differences are flipped, by which fewer than six groups can never differ "
+            f"significantly. The intervals of each run's figures take every {noun} for one of its "
+            f"own, so they are surer than {noun}s of new groups would bear out; each run's report "
+            "has those by groups."
         )
     return notes
 

@@ -25,7 +25,10 @@ from finelens.runs.directory import write_text_atomic
 
 _TESTS = {
     "McNemar": "McNemar's exact test, with Newcombe's interval",
+    "McNemar by group (sign flips)": "sign flips of whole groups in place of McNemar's test, with "
+    "an interval by the bootstrap of whole groups",
     "paired bootstrap": "paired bootstrap",
+    "paired bootstrap by group": "paired bootstrap of whole groups",
 }
 
 
