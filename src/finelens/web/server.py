@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,11 +15,8 @@ from finelens.web.app import create_app
 from finelens.web.limits import Limits
 from finelens.web.security import is_loopback, make_token
 from finelens.web.site import Site
+from finelens.web.ui import build_page
 
-if TYPE_CHECKING:
-    from finelens.web.page import BuildPage
-
-_PAGE = "finelens.web.ui"
 _SHORTEST_TOKEN = 16
 _MOST_CONNECTIONS = 256
 _GRACE_S = 5
@@ -74,7 +68,7 @@ def serve(
         listening.close()
         raise
     try:
-        app = create_app(site, token=known, is_local=is_loopback(host), build_page=_page_builder())
+        app = create_app(site, token=known, is_local=is_loopback(host), build_page=build_page)
         address = _address(listening, known)
 
         def announce() -> None:
@@ -148,10 +142,3 @@ def _address(listening: socket.socket, token: str | None) -> str:
     named = socket.gethostname() if host in {"0.0.0.0", "::"} else str(host)
     shown = f"[{named}]" if ":" in named else named
     return f"http://{shown}:{port}/" + ("" if token is None else f"?token={token}")
-
-
-def _page_builder() -> BuildPage | None:
-    # the API serves without its page too
-    if importlib.util.find_spec(_PAGE) is None:
-        return None
-    return importlib.import_module(_PAGE).build_page

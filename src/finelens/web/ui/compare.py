@@ -8,6 +8,7 @@ from html import escape
 import gradio as gr
 from fastapi.concurrency import run_in_threadpool
 
+from finelens.decision import Decision
 from finelens.errors import FinelensError
 from finelens.reporting.comparison import compare_runs
 from finelens.reporting.comparison_page import comparison_context
@@ -19,14 +20,16 @@ from finelens.web.ui.parts import refused
 def build_compare(site: Site) -> None:
     """Add the tab to the page that is being built."""
     computing = asyncio.Lock()
-    computed: list[str] = []
+    computed: dict[tuple[Decision, ...], str] = {}
 
     async def compare() -> str:
-        # the tests between runs take seconds: they are made once, for whoever asks first
+        # the tests between runs take seconds: they are made once, until thresholds are saved
         async with computing:
-            if not computed:
-                computed.append(await run_in_threadpool(_compared, site))
-        return computed[0]
+            decisions = tuple(run.decision for run in site.runs.values())
+            if decisions not in computed:
+                computed.clear()
+                computed[decisions] = await run_in_threadpool(_compared, site)
+            return computed[decisions]
 
     with gr.Tab("Compare", id="compare") as tab:
         frame = gr.HTML(elem_id="fl-compare", apply_default_css=False)

@@ -1,27 +1,28 @@
-"""The examples: a few items of a run's validation split, of as many classes as may be."""
+"""The examples: a few items of a run's validation split to try its model on."""
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
 
+from finelens.data.media import is_clip_place
+from finelens.evaluation.examples import choose_examples
 from finelens.web.served_run import ServedRun
 
 MOST_EXAMPLES = 10
 
 
 def example_items(run: ServedRun) -> list[str]:
-    """Return ids of items to try a model on: each class's first in turn; empty without a split."""
+    """Return ids of items of as many classes as may be; empty where no split was evaluated."""
     splits = run.items.splits
     if not splits:
         return []
     split = "val" if "val" in splits else splits[0]
-    scores = run.items.scores(split)
-    readable_N = np.array([error is None for error in scores.errors], dtype=bool)
-    chosen: dict[int, None] = {}
-    for targets_N in scores.targets_NK.T:
-        rows = [int(row) for row in np.flatnonzero((targets_N == 1) & readable_N)]
-        new = next((row for row in rows if row not in chosen), None)
-        if new is not None and len(chosen) < MOST_EXAMPLES:
-            chosen[new] = None
-    rows = list(chosen) or [int(row) for row in np.flatnonzero(readable_N)[:MOST_EXAMPLES]]
+    rows = choose_examples(
+        run.items.scores(split), run.decision, n=MOST_EXAMPLES, is_usable=_is_there
+    )
     return [run.items.id_of(split, row) for row in rows]
+
+
+def _is_there(path: str) -> bool:
+    # an element of an array has no file of its own
+    return is_clip_place(path) or Path(path).is_file()

@@ -13,16 +13,22 @@ from finelens.web.ui.parts import table
 MOST_CONFUSED = 20
 """Classes up to which a multi-class confusion is shown whole."""
 
-_AVERAGES = {"example": "over pictures", "macro": "over classes", "micro": "all pooled"}
+_AVERAGES = {"example": "over {medium}", "macro": "over classes", "micro": "all pooled"}
 _NAMES = ("precision", "recall", "f1")
 _SAME = 5e-4
 
 
-def averages(now: Outcome, saved: Outcome) -> str:
-    """Return precision, recall and F1 averaged in three ways, and how far they moved."""
+def averages(now: Outcome, saved: Outcome, medium: str) -> str:
+    """Return precision, recall and F1 averaged in three ways, and how far they moved.
+
+    Args:
+        now: By the thresholds as they stand.
+        saved: By those of the model.
+        medium: What examples are called: pictures or clips.
+    """
     rows = [
         (
-            words,
+            words.format(medium=medium),
             *(
                 _moved(now.averages[f"{kind}_{name}"], saved.averages[f"{kind}_{name}"])
                 for name in _NAMES
@@ -34,7 +40,7 @@ def averages(now: Outcome, saved: Outcome) -> str:
     headings = ("Averaged", "Precision", "Recall", "F1")
     return (
         f"{table(headings, rows, kind='fl-averages')}"
-        f'<p class="fl-said">Wholly right: {wholly} of the pictures</p>'
+        f'<p class="fl-said">Wholly right: {wholly} of the {medium}</p>'
     )
 
 

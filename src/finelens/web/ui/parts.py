@@ -6,8 +6,8 @@ import base64
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import resources
-from typing import NamedTuple
 
+from finelens.evaluation.example_scores import ClassScore
 from finelens.web.thumbnail import media_type
 
 SPLIT_WORDS = {"val": "validation", "test": "test", "train": "training"}
@@ -16,30 +16,12 @@ SPLIT_WORDS = {"val": "validation", "test": "test", "train": "training"}
 _FOLDER = resources.files("finelens.web.ui")
 
 
-class Bar(NamedTuple):
-    """A class's confidence.
-
-    Attributes:
-        class_name: The class.
-        probability: Calibrated, in [0, 1].
-        threshold: From which the class is said to be present; None where one of many is chosen.
-        is_found: Whether it is said to be present.
-        is_true: Whether the label says so; None is unknown.
-    """
-
-    class_name: str
-    probability: float
-    threshold: float | None
-    is_found: bool
-    is_true: bool | None = None
-
-
 def asset(name: str) -> str:
     """Return the text of a script or style beside this file."""
     return (_FOLDER / name).read_text(encoding="utf-8")
 
 
-def bars(shown: Iterable[Bar], *, is_choice: bool = False) -> str:
+def bars(shown: Iterable[ClassScore], *, is_choice: bool = False) -> str:
     """Return bars below one another, each with its threshold as a mark.
 
     Args:
@@ -82,17 +64,17 @@ def table(
     )
 
 
-def _bar(one: Bar, is_choice: bool) -> str:
+def _bar(one: ClassScore, is_choice: bool) -> str:
     name = escape(one.class_name)
     mark = "" if one.threshold is None else f'<b style="--at:{one.threshold:.4f}"></b>'
     needs = "" if one.threshold is None else f"<small>needs {one.threshold:.3f}</small>"
-    labelled = '<em title="the label says so">labelled</em>' if one.is_true else ""
+    labelled = '<em title="the label says so">labelled</em>' if one.is_positive else ""
     chosen = f' type="button" data-choose="{name}" title="Where did the model look for it?"'
     tag, more = ("button", chosen) if is_choice else ("div", "")
-    found = " is-found" if one.is_found else ""
+    found = " is-found" if one.is_decided else ""
     return (
         f'<{tag} class="fl-bar{found}" data-probability="{one.probability!r}"{more}>'
-        f'<span class="fl-name">{"✓ " if one.is_found else ""}{name}{labelled}</span>'
+        f'<span class="fl-name">{"✓ " if one.is_decided else ""}{name}{labelled}</span>'
         f'<span class="fl-track"><i style="--to:{one.probability:.4f}"></i>{mark}</span>'
         f'<span class="fl-figures"><strong>{one.probability:.3f}</strong>{needs}</span></{tag}>'
     )

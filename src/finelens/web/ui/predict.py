@@ -14,6 +14,7 @@ from PIL import Image
 from finelens.data.heat_drawing import MOST_FRAMES, draw_pictures
 from finelens.data.heat_map import HeatMap
 from finelens.errors import FinelensError
+from finelens.evaluation.example_scores import ClassScore
 from finelens.evaluation.explanation import Explanation
 from finelens.web.decoder import Thumbnail
 from finelens.web.looking import Frames, unpack_frames
@@ -23,7 +24,7 @@ from finelens.web.served_run import OwnExample, ServedRun
 from finelens.web.site import Site
 from finelens.web.ui.addresses import item_address
 from finelens.web.ui.examples import example_items
-from finelens.web.ui.parts import SPLIT_WORDS, Bar, asset, bars, hint, picture, refused
+from finelens.web.ui.parts import SPLIT_WORDS, asset, bars, hint, picture, refused
 from finelens.web.ui.picked import open_picked
 from finelens.web.uploads import Upload
 
@@ -84,6 +85,7 @@ def build_predict(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
             elem_id="fl-picker",
             apply_default_css=False,
             most_bytes=site.limits.file_bytes,
+            takes_photos=not all(run.takes_clips for run in site.runs.values()),
         )
         with gr.Row(elem_classes="fl-columns"):
             with gr.Column():
@@ -137,15 +139,15 @@ def _result(run: ServedRun, row: Row, preview: bytes) -> str:
     assert row.labels is not None
     task = run.predictor.saved.task
     thresholds = run.decision.thresholds or (None,) * task.num_classes
-    all_bars = [
-        Bar(name, probability, threshold, name in row.labels)
+    scores = [
+        ClassScore(name, probability, threshold, name in row.labels, is_positive=None)
         for (name, probability), threshold in zip(
             row.probabilities.items(), thresholds, strict=True
         )
     ]
-    all_bars.sort(key=lambda bar: -bar.probability)
-    found = [bar for bar in all_bars if bar.is_found]
-    others = [bar for bar in all_bars if not bar.is_found]
+    scores.sort(key=lambda score: -score.probability)
+    found = [score for score in scores if score.is_decided]
+    others = [score for score in scores if not score.is_decided]
     said = bars(found, is_choice=True) if found else (
         '<p class="fl-none"><strong>Not identified</strong>'
         "No class reaches its threshold.</p>"

@@ -11,9 +11,10 @@ import gradio as gr
 import numpy as np
 from fastapi.concurrency import run_in_threadpool
 
-from finelens.errors import FinelensError
+from finelens.api.thresholds import save_thresholds
+from finelens.errors import FinelensError, RunError
 from finelens.evaluation.what_if import WhatIf
-from finelens.models.decision_edit import edit_decision
+from finelens.models.folder import read_decision
 from finelens.web.served_run import ServedRun
 from finelens.web.site import Site
 from finelens.web.ui.figures import averages, class_confusion, classes, confusion
@@ -21,7 +22,10 @@ from finelens.web.ui.parts import SPLIT_WORDS, asset, hint, refused
 
 EVERY = "all classes together"
 
-_SAVED = "Saved. Predictions use these thresholds from now on; {kept} keeps the old ones."
+_SAVED = (
+    "Saved. Predictions, report and comparison use these thresholds from now on; {kept} keeps "
+    "the old ones."
+)
 _CLOSED = "Start the server with --allow-edit to save thresholds."
 _NOTHING = "These are the saved thresholds."
 _LATEST: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
@@ -55,13 +59,13 @@ def build_thresholds(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
         now = judge.of(np.array(thresholds))
         task = judge.task
         chosen = None if class_name == EVERY else class_name
-        detail = confusion(now, task) if chosen is None else class_confusion(now, task, chosen)
-        words = SPLIT_WORDS.get(_split(run), _split(run))
-        said = f"{judge.num_examples} {words} {'clips' if run.takes_clips else 'pictures'}"
+        detail = "" if chosen is None else class_confusion(now, task, chosen)
+        medium = "clips" if run.takes_clips else "pictures"
+        said = f"{judge.num_examples} {SPLIT_WORDS.get(_split(run), _split(run))} {medium}"
         return (
             f'<p class="fl-said">On {escape(said)}, and against the saved thresholds</p>'
-            f"{averages(now, saved)}{detail}",
-            classes(now, saved, task, chosen),
+            f"{averages(now, saved, medium)}{detail}",
+            classes(now, saved, task, chosen) + confusion(now, task),
         )
 
     def move(
@@ -127,7 +131,7 @@ def build_thresholds(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
     class_name.input(turn, [chooser, class_name, thresholds], [slider, *shown], **_LATEST)
     rows.choose(choose, [chooser, thresholds], [class_name, slider, *shown], **_LATEST)
     back.click(reset, [chooser, class_name], [thresholds, slider, *shown, words], **_LATEST)
-    keep.click(save, [chooser, class_name, thresholds], [words, *shown], show_progress="hidden")
+    keep.click(save, [chooser, class_name, thresholds], [words, *shown], show_progress="minimal")
     for event in (page.load, chooser.change):
         event(
             renew,
@@ -163,7 +167,11 @@ def _save(site: Site, run: ServedRun, thresholds: Thresholds) -> str:
     if not moved:
         return hint(_NOTHING)
     try:
-        decision = edit_decision(run.directory.model, moved)
+        decision = save_thresholds(run.directory.root, moved)
+    except RunError as error:
+        # the decision is written, and only the figures could not be brought up to it
+        run.predictor.saved.decision = read_decision(run.directory.model)
+        return refused("The figures are still the old ones", str(error))
     except FinelensError as error:
         return refused("Nothing was saved", str(error))
     run.predictor.saved.decision = decision

@@ -9,11 +9,11 @@ import gradio as gr
 
 from finelens.errors import FinelensError
 from finelens.evaluation.class_mistakes import class_mistakes
+from finelens.evaluation.example_scores import example_scores
 from finelens.web.served_run import ServedRun
 from finelens.web.site import Site
 from finelens.web.ui.addresses import item_address
 from finelens.web.ui.parts import SPLIT_WORDS, asset, bars, hint, refused
-from finelens.web.ui.scores_of import bars_of
 
 TOP, WRONG, MISSED = "Top 50", "Confident and wrong", "Missed"
 EVERY = "every class"
@@ -167,9 +167,10 @@ def _enlarged(run: ServedRun, item: str) -> str:
     found = run.items.find(item)
     if found is None:
         return refused("It cannot be shown", "it is not known any more; reload the page")
-    shown = bars_of(run, *found)
-    true = [bar.class_name for bar in shown if bar.is_true]
-    is_known = any(bar.is_true is not None for bar in shown)
+    split, row = found
+    shown = example_scores(run.items.scores(split), run.decision, row)
+    true = [score.class_name for score in shown if score.is_positive]
+    is_known = any(score.is_positive is not None for score in shown)
     labels = ", ".join(true) if true else "none" if is_known else "unknown"
     return (
         f'<figure class="fl-picture"><img src="{item_address(run, item, is_large=True)}" '
