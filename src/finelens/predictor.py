@@ -164,7 +164,11 @@ class Predictor:
         """
         preprocessing = self.saved.preprocessing
         pictures_THWC = read_example(
-            str(path), span, frames=preprocessing.frames, stride=preprocessing.stride
+            str(path),
+            span,
+            frames=preprocessing.frames,
+            stride=preprocessing.stride,
+            start=preprocessing.start,
         )
         return self.explain_pictures(pictures_THWC, class_name)
 

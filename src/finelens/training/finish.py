@@ -32,12 +32,12 @@ def finish(setting: Setting, state: TrainingState) -> None:
     classifier.load_state_dict(state.best.load(state.best.metrics[0]))
     classifier.drop_auxiliary()
     started = time.perf_counter()
-    val = setting.score("val")
+    val = setting.score("val", is_final=True)
     seconds_per_picture = (time.perf_counter() - started) / val.num_examples
     decision = _choose(setting, val)
     scored = {"val": val}
     if "test" in setting.manifest.splits:
-        scored["test"] = setting.score("test")
+        scored["test"] = setting.score("test", is_final=True)
     if not setting.accelerator.is_main_process:
         return
     state.best.link_by_metric()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from accelerate import Accelerator
@@ -18,6 +19,7 @@ from finelens.data.manifest import Manifest
 from finelens.data.preprocessing import Preprocessing
 from finelens.errors import ModelError, typed
 from finelens.evaluation.inference import score
+from finelens.evaluation.passes import logits_of
 from finelens.evaluation.scores import Scores
 from finelens.models.backbone import Backbone
 from finelens.models.build import build_classifier, build_preprocessing
@@ -127,9 +129,21 @@ class Setting:
     def _shard(self) -> tuple[int, int]:
         return self.accelerator.process_index, self.accelerator.num_processes
 
-    def score(self, split: str) -> Scores:
-        """Return the classifier's scores of a split, in fp32, with a progress bar."""
+    def score(self, split: str, *, is_final: bool = False) -> Scores:
+        """Return the classifier's scores of a split, in fp32, with a progress bar.
+
+        Args:
+            split: An evaluated split.
+            is_final: Whether a CPU computes them in passes of one picture, so that they are to
+                the last bit those that the finished model will give.
+        """
         part = self.manifest.of_split(split)
+        forward = None
+        if is_final and self.accelerator.device.type == "cpu":
+            forward = partial(
+                logits_of, self.classifier, preprocessing=self.preprocessing,
+                device=self.accelerator.device, pass_size=1,
+            )  # fmt: skip
         with self.progress.stage(f"scoring {split}", part.num_examples) as advance:
             return score(
                 self.classifier,
@@ -137,6 +151,7 @@ class Setting:
                 self.preprocessing,
                 device=self.accelerator.device,
                 channels_last=self.recipe.train.channels_last,
+                forward=forward,
                 ids=part.ids,
                 paths=part.paths,
                 task=self.task,
