@@ -116,7 +116,7 @@ def macro_f1_statistic(decisions_NK: BoolArray, targets_NK: FloatArray) -> Stati
     """
     known_K = ~np.isnan(targets_NK).all(axis=0)
     cells = count_cells(decisions_NK[:, known_K], targets_NK[:, known_K])
-    met_K = (cells.decided | cells.true).any(axis=0)
+    met_K = np.logical_or(cells.decided, cells.true).any(axis=0)
     if not met_K.any():
         return lambda weights_NR: np.full(weights_NR.shape[1], 0.0 if known_K.any() else np.nan)
 

@@ -29,7 +29,7 @@ from finelens.task import BoolArray, FloatArray, Task
 MOST_IN_ALL_PAIRS = 10
 """More runs than these are each tested against the best one only."""
 
-BY_GROUP = "by group"
+_BY_GROUP = "by group"
 """What the name of a test holds that takes whole groups."""
 
 PAIR_SCHEMA = {
@@ -176,16 +176,17 @@ def _tested(
         right_rows(run.decisions_NK[rows_M], run.targets_NK[rows_M])
         for run, rows_M in zip(pair, both, strict=True)
     ]
-    num_groups = None if place_M is None else int(place_M.max()) + 1
-    test = paired_bootstrap(
-        (figure, other_figure), values_R, other_values_R, num_groups=num_groups
-    )  # fmt: skip
-    words = "paired bootstrap" if place_M is None else f"paired bootstrap {BY_GROUP}"
-    if metric == "accuracy" and place_M is None:
+    values = ((figure, other_figure), values_R, other_values_R)
+    if place_M is None and metric == "accuracy":
         words, test = "McNemar", mcnemar_test(rights[0], rights[1])
-    elif metric == "accuracy":
-        words = f"McNemar {BY_GROUP} (sign flips)"
-        test = group_sign_test(rights[0], rights[1], place_M, (test.low, test.high))
+    elif place_M is None:
+        words, test = "paired bootstrap", paired_bootstrap(*values)
+    else:
+        words = f"paired bootstrap {_BY_GROUP}"
+        test = paired_bootstrap(*values, num_groups=int(place_M.max()) + 1)
+        if metric == "accuracy":
+            words = f"McNemar {_BY_GROUP} (sign flips)"
+            test = group_sign_test(rights[0], rights[1], place_M, (test.low, test.high))
     return {"test": words, "figure": figure, "other_figure": other_figure, **_row(test)}
 
 
