@@ -74,7 +74,11 @@ class Frames:
             else:
                 check_clip(self.path, limits, frames=frames)
         pictures_THWC = read_example(
-            self.path, self.span, frames=frames, stride=self.preprocessing.stride
+            self.path,
+            self.span,
+            frames=frames,
+            stride=self.preprocessing.stride,
+            start=self.preprocessing.start,
         )
         shape = json.dumps(pictures_THWC.shape).encode().ljust(_SHAPE_BYTES)
         return shape + np.ascontiguousarray(pictures_THWC).tobytes()
