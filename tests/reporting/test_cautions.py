@@ -2,6 +2,7 @@ import json
 
 from finelens.reporting.cautions import find_cautions
 from finelens.reporting.record import read_record
+from finelens.reporting.report import write_report
 
 
 def cautions_of(run, **settings):
@@ -75,3 +76,16 @@ def test_last_epoch_being_the_best_is_told(make_run):
 def test_unreadable_files_are_counted(make_run):
     told = cautions_of(make_run(summary={"num_bad_files": 2, "bad_files": {"a": "x", "b": "y"}}))
     assert "2 unreadable files left out" in told
+
+
+def test_clips_that_are_cut_off_are_counted_and_listed(make_run):
+    run = make_run(frames=8)
+    assert "took part with the frames" not in cautions_of(run)
+    change(run.environment, notes={"walk/b.avi": "cut off in the middle: 9 frames"})
+    told = cautions_of(run)
+    assert "1 cut-off, damaged or incomplete clip took part with the frames that could" in told
+    write_report(run)
+    page = run.report.read_text()
+    assert "Files that are not whole" in page
+    assert ">walk/b.avi</td>" in page
+    assert ">cut off in the middle: 9 frames</td>" in page

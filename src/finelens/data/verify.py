@@ -74,7 +74,10 @@ def clip_remarks(verification: Verification, sampling: Sampling) -> Iterator[str
     if notes:
         name, note = next(iter(notes.items()))
         others = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
-        yield f"{len(notes)} of {num_clips} clips are not whole: {name} is {note}{others}"
+        yield (
+            f"{len(notes)} of {num_clips} clips are not whole: {name} is {note}{others}; "
+            "the report names them"
+        )
     short = [one for one in verification.facts.values() if one.num_frames < sampling.num_enough]
     if short:
         fewest = min(one.num_frames for one in short)

@@ -49,6 +49,7 @@ def album_context(record: RunRecord, evidence: Mapping[str, Evidence]) -> dict[s
         "bad_files_lead": f"{len(files)} in all; the first {MOST_FILES} are listed."
         if len(files) > MOST_FILES
         else "They have no scores; nothing was put in their place.",
+        **_torn_files(record),
     }
 
 
@@ -145,6 +146,14 @@ def _strip_words(strip: Strip | None) -> dict[str, Any]:
         "enlarge it. ",
         "strip_frames": strip.frames,
     }
+
+
+def _torn_files(record: RunRecord) -> dict[str, Any]:
+    notes = record.environment.get("notes") or {}
+    lead = "They took part with the frames that could be read."
+    if len(notes) > MOST_FILES:
+        lead = f"{lead} {len(notes)} in all; the first {MOST_FILES} are listed."
+    return {"torn_files": sorted(notes.items())[:MOST_FILES], "torn_files_lead": lead}
 
 
 def _unreadable(record: RunRecord, evidence: Evidence) -> Sequence[tuple[str, str]]:

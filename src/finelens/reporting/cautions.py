@@ -153,6 +153,12 @@ def _left_out(record: RunRecord) -> list[str]:
     bad = record.summary.get("num_bad_files") or 0
     if bad:
         told.append(f"{_files(bad, 'unreadable')} left out of the data, as listed below.")
+    torn = len(record.environment.get("notes") or {})
+    if torn:
+        told.append(
+            f"{_files(torn, 'cut-off, damaged or incomplete', record.noun)} took part with the "
+            "frames that could be read, as listed below."
+        )
     return told
 
 

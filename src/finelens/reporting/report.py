@@ -36,7 +36,7 @@ from finelens.reporting.training_figures import learning_rate_chart, loss_chart,
 from finelens.runs.directory import RunDirectory, write_text_atomic
 
 _LOGGED = ("accuracy", "example.f1", "macro.f1", "micro.f1", "mean_average_precision", "roc_auc")
-_SHOWN_ELSEWHERE = ("bad_files", "classes")
+_SHOWN_ELSEWHERE = ("bad_files", "classes", "notes")
 _EQUAL_TO_ACCURACY = ("example.", "micro.")
 
 
@@ -256,6 +256,7 @@ def _sections(context: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("gallery", "Top-ranked", True),
         ("mistakes", "Mistakes", True),
         ("unreadable", "Unreadable", context["bad_files"]),
+        ("torn", "Not whole", context["torn_files"]),
         ("run", "Recipe", True),
     )
     return [(anchor, words) for anchor, words, is_shown in every if is_shown]
