@@ -16,6 +16,8 @@ def test_auto_is_bf16_exactly_where_the_processor_has_it():
     has_bf16 = "avx512_bf16" in flags or "amx_bf16" in flags
     expected = "bf16" if has_bf16 else "no"
     assert resolve_precision("auto", torch.device("cpu")) == expected
+    assert resolve_precision("auto", torch.device("cpu"), has_conv3d=True) == "no"
+    assert resolve_precision("bf16", torch.device("cpu"), has_conv3d=True) == "bf16"
 
 
 def test_two_runs_in_one_process_may_differ_in_precision(tmp_path):

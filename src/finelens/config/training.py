@@ -70,7 +70,9 @@ class TrainConfig(Section):
         "many as see every training picture once",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto", description="auto: bf16 where the processor computes in it"
+        default="auto",
+        description="auto: bf16 where the processor computes in it, but fp32 on a CPU for "
+        "networks with 3-D convolutions",
     )
     num_workers: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
         default="auto", description="loader processes; never changes a result"

@@ -8,6 +8,7 @@ from functools import partial
 
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 from finelens.config.schema import Recipe
 from finelens.data.augment.augmentation import Augmentation
@@ -176,7 +177,6 @@ def build_setting(
         ModelError: If the backbone or its weights cannot be had.
     """
     keep_freed_memory()
-    accelerator = build_accelerator(recipe.train, run)
     torch.manual_seed(recipe.seed)
     size = recipe.input.size
     classifier = build_classifier(
@@ -187,6 +187,8 @@ def build_setting(
         auxiliary=recipe.loss.auxiliary_weight > 0,
         say=progress.say,
     )
+    has_conv3d = any(isinstance(layer, nn.Conv3d) for layer in classifier.modules())
+    accelerator = build_accelerator(recipe.train, run, has_conv3d=has_conv3d)
     if size == "auto":
         paths = manifest.of_split("train").paths
         side = median_shorter_side(paths, frames=recipe.input.frames)
