@@ -115,9 +115,7 @@ def make_setting(tmp_path, monkeypatch, a2d_data, voc_data, twelve_data, ucf11_a
 
     def make(name):
         source, size = ("ucf11", CLIPS[name][0]) if name in CLIPS else PUBLISHED[name][:2]
-        # few pixels are computed sooner in the plain order
-        small = [f"input.size={size}", "model.pretrained=false", "train.batch_size=2",
-                 "train.channels_last=false"]  # fmt: skip
+        small = [f"input.size={size}", "model.pretrained=false", "train.batch_size=2"]
         recipe = load_recipe(name, [*small, *(["input.frames=8"] if name in CLIPS else [])])
         manifest = read_source(roots[source], source=recipe.data.source, task=recipe.data.task)
         manifest = complete_splits(manifest, val_fraction=0.2, test_fraction=0.0, seed=recipe.seed)
