@@ -70,7 +70,7 @@ def test_a_model_of_clips_is_not_evaluated_on_pictures(clip_run, tmp_path):
     for name in ("biking", "walking"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (8, 8)).save(tmp_path / name / "a.png")
-    with pytest.raises(DataError, match=r"holds pictures, and the model of .* takes clips"):
+    with pytest.raises(DataError, match=r"holds pictures, and run .* is of clips"):
         finelens.evaluate(clip_run, data=tmp_path)
 
 
@@ -158,3 +158,16 @@ def test_a_clip_is_explained_frame_by_frame_and_drawn(clip_run, ucf11_data):
     assert found.heat.pictures_THWC.shape == (4, 24, 32, 3)
     sheet = draw_explanation(found, name=clip.name)
     assert sheet.height > 2 * 162  # a frame of 216 x 162 above its heat
+
+
+def test_clips_of_frames_in_class_folders_are_trained_and_evaluated(tmp_path):
+    for n in range(12):
+        folder = tmp_path / "data" / ("dark" if n % 2 else "light") / f"{n:02d}"
+        folder.mkdir(parents=True)
+        for frame in range(5):
+            grey = np.full((24, 32, 3), 40 + 150 * (n % 2) + frame, dtype=np.uint8)
+            Image.fromarray(grey).save(folder / f"{frame}.png")
+    settings = [*SETTINGS, "data.cache=false", "data.val_fraction=0.2", "data.test_fraction=0.2"]
+    run = finelens.train("finetune-clips", tmp_path / "data", settings=settings, run=tmp_path / "r")
+    evaluation = finelens.evaluate(run, data=tmp_path / "data")
+    assert evaluation.metrics["num_examples"] == 12

@@ -100,7 +100,7 @@ def evaluate(
     if data is None:
         manifest = _own_manifest(directory, predictor.saved.task)
     else:
-        manifest = _other_manifest(directory, predictor.saved.task, Path(data), progress)
+        manifest = _other_manifest(directory, predictor, Path(data), progress)
     chosen = split or _judged_split(manifest, is_own=data is None)
     part = manifest.of_split(chosen)
     if not part.has_labels:
@@ -186,20 +186,22 @@ def _own_manifest(directory: RunDirectory, task: Task) -> Manifest:
 
 
 def _other_manifest(
-    directory: RunDirectory, task: Task, data: Path, progress: Progress | None
+    directory: RunDirectory, predictor: Predictor, data: Path, progress: Progress | None
 ) -> Manifest:
+    task, is_clips = predictor.saved.task, predictor.saved.preprocessing.frames is not None
     recipe = parse_recipe(read_yaml(directory.recipe), origin=str(directory.recipe))
     manifest = read_source(
         data,
         task=task.kind,
         classes=task.classes,
         label_separator=recipe.data.label_separator,
+        is_clips=is_clips,
         progress=progress,
     )
-    medium = "pictures" if recipe.input.frames is None else "clips"
-    if manifest.media != medium:
+    if (manifest.media == "clips") != is_clips:
         raise DataError(
-            f"{data} holds {manifest.media}, and the model of {directory.root} takes {medium}"
+            f"{data} holds {manifest.media}, and run {directory.root} is of "
+            f"{'clips' if is_clips else 'pictures'}; give such data"
         )
     if manifest.splits:
         return manifest

@@ -206,6 +206,7 @@ def _read_manifest(recipe: Recipe, progress: Progress) -> tuple[Manifest, Verifi
         task=data.task,
         classes=data.classes,
         label_separator=data.label_separator,
+        is_clips=recipe.input.frames is not None,
         progress=progress,
     )
     _check_medium(recipe, manifest)

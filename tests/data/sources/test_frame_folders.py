@@ -104,3 +104,19 @@ def test_other_text_files_are_no_annotations(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"holds neither annotations\.txt nor pictures"):
         read_source(tmp_path / "empty", source="frames")
+
+
+def test_folders_of_pictures_are_clips_where_clips_are_asked_for(tmp_path):
+    put_frames(tmp_path / "clips", "jump/0001", "jump/0002", "run/0001")
+    put_frames(tmp_path / "split", "train/jump/1", "train/run/2", "test/jump/3")
+    put_frames(tmp_path / "pictures", "jump", "run")
+    found = read_source(tmp_path / "clips", is_clips=True)
+    assert found.media == "clips"
+    assert found.ids == ["jump/0001", "jump/0002", "run/0001"]
+    assert read_source(tmp_path / "split", is_clips=True).splits == {"train": 2, "test": 1}
+    assert read_source(tmp_path / "clips").media == "pictures"
+    # pictures that lie in no folder of a clip are none
+    assert read_source(tmp_path / "pictures", is_clips=True).media == "pictures"
+    (tmp_path / "clips" / "run" / "0001" / "a.mp4").touch()
+    with pytest.raises(DataError, match="mixes pictures"):
+        read_source(tmp_path / "clips", is_clips=True)

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import polars as pl
 
-from finelens.data.clip_places import ClipPlace
+from finelens.data.clip_places import ClipPlace, is_clip
 from finelens.data.manifest import SPLIT_NAMES, Manifest, build_manifest
-from finelens.data.sources.files import check_files_exist, list_pictures
+from finelens.data.sources.files import (
+    check_files_exist,
+    is_picture,
+    list_files,
+    list_pictures,
+)
 from finelens.data.sources.folder import label_by_folders
 from finelens.data.sources.numbered import as_numbers, name_classes
 from finelens.data.sources.spans import group_spans
@@ -68,6 +73,17 @@ def read_frame_folders(
     )
     rows = rows.with_columns(labels=labels, group=pl.lit(None, dtype=pl.String))
     return build_manifest(group_spans(rows), task=task, classes=classes)
+
+
+def holds_frame_folders(path: Path) -> bool:
+    """Return whether all that lies below a folder are pictures in ``CLASS/CLIP/``.
+
+    They may be frames of clips, or pictures in folders of their own.
+    """
+    names = list_files(path, lambda name: is_picture(name) or is_clip(name))
+    folders = {name.rpartition("/")[0] for name in names}
+    has_videos = any(is_clip(name) and not is_picture(name) for name in names)
+    return bool(names) and not has_videos and not any(_is_flat(name) for name in folders)
 
 
 def is_annotations(file: Path) -> bool:

@@ -12,6 +12,7 @@ from finelens.data.sources.arrays import holds_arrays, read_arrays
 from finelens.data.sources.folder import read_folder
 from finelens.data.sources.frame_folders import (
     ANNOTATIONS,
+    holds_frame_folders,
     is_annotations,
     read_frame_folders,
 )
@@ -32,6 +33,7 @@ def read_source(
     task: str = "auto",
     classes: Sequence[str] | None = None,
     label_separator: str = "auto",
+    is_clips: bool = False,
     progress: Progress | None = None,
 ) -> Manifest:
     """Return the manifest of the pictures or clips at a path; its splits are those given there.
@@ -45,11 +47,14 @@ def read_source(
             is voc, ``list/train.txt`` or ``videoset.csv`` beside ``pngs320H`` or
             ``Annotations/mat`` a2d, manifest.csv or manifest.parquet table, clips in
             ``CLASS/v_NAME_01/`` ucf11, annotations.txt with such lines frames, index.csv with
-            columns path and label table, .npy or .npz files arrays; any other holds class folders.
+            columns path and label table, .npy or .npz files arrays; any other holds class folders,
+            of pictures or of videos.
         task: ``auto``, ``multi-class`` or ``multi-label``; see ``build_manifest``.
         classes: All classes in order; None takes those found. Give a model's own classes when
             it is evaluated, so that a picture of another class is refused.
         label_separator: The mark between labels in a table's cell; see ``read_table``.
+        is_clips: Whether clips are asked for: pictures in ``CLASS/CLIP/`` are then the frames of
+            clips, which nothing else tells.
         progress: Who watches where reading takes long; see ``read_a2d``.
 
     Raises:
@@ -59,7 +64,7 @@ def read_source(
     if not path.exists():
         raise DataError(f'data "{path}" does not exist')
     if source == "auto":
-        source = _guess(path)
+        source = _guess(path, is_clips=is_clips)
     if source not in SOURCES:
         raise DataError(f'data.source: "{source}" is unknown{did_you_mean(source, SOURCES)}')
     if source == "table":
@@ -71,7 +76,7 @@ def read_source(
     )
 
 
-def _guess(path: Path) -> str:
+def _guess(path: Path, *, is_clips: bool) -> str:
     if path.is_file():
         return _guess_file(path)
     if find_voc(path) is not None:
@@ -86,7 +91,9 @@ def _guess(path: Path) -> str:
         return "frames"
     if find_table(path) is not None:
         return "table"
-    return "arrays" if holds_arrays(path) else "folder"
+    if holds_arrays(path):
+        return "arrays"
+    return "frames" if is_clips and holds_frame_folders(path) else "folder"
 
 
 def _guess_file(path: Path) -> str:
