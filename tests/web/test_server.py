@@ -17,7 +17,7 @@ from finelens.web.server import serve
 
 def ask(address, body=None, **headers):
     request = urllib.request.Request(address, data=body, headers=headers)
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         return json.load(answer)
 
 
@@ -47,7 +47,7 @@ def test_the_command_serves_a_run_until_it_is_interrupted(trained, picture_bytes
             assert probability == expected[f"probability.{name}"]
         assert [entry.name for entry in tmp_path.glob("finelens-*")]
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=180)
     finally:
         process.kill()
     assert process.returncode == 0

@@ -28,9 +28,9 @@ def serve_page(serve_live):
     return served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Return Debian's Chromium, driven by Playwright."""
+    """Return Debian's Chromium; Playwright's event loop must not outlive this module."""
     if CHROMIUM is None:
         pytest.skip("there is no chromium; `apt-get install chromium`")
     from playwright.sync_api import sync_playwright

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from finelens.data.media import is_clip_place
+from finelens.data.clip_places import parse_place
 from finelens.evaluation.examples import choose_examples
 from finelens.web.served_run import ServedRun
 
@@ -25,4 +25,4 @@ def example_items(run: ServedRun) -> list[str]:
 
 def _is_there(path: str) -> bool:
     # an element of an array has no file of its own
-    return is_clip_place(path) or Path(path).is_file()
+    return Path(parse_place(path).path).exists()
