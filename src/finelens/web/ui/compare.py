@@ -10,9 +10,6 @@ from fastapi.concurrency import run_in_threadpool
 
 from finelens.decision import Decision
 from finelens.errors import FinelensError
-from finelens.reporting.comparison import compare_runs
-from finelens.reporting.comparison_page import comparison_context
-from finelens.reporting.page import render_page
 from finelens.web.site import Site
 from finelens.web.ui.parts import refused
 
@@ -37,6 +34,11 @@ def build_compare(site: Site) -> None:
 
 
 def _compared(site: Site) -> str:
+    # what draws takes a second to import, for which nobody who opens the page should wait
+    from finelens.reporting.comparison import compare_runs
+    from finelens.reporting.comparison_page import comparison_context
+    from finelens.reporting.page import render_page
+
     directories = [run.directory for run in site.runs.values()]
     is_tested = all("test" in directory.evaluated_splits for directory in directories)
     try:

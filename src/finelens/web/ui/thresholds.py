@@ -11,7 +11,6 @@ import gradio as gr
 import numpy as np
 from fastapi.concurrency import run_in_threadpool
 
-from finelens.api.thresholds import save_thresholds
 from finelens.errors import FinelensError, RunError
 from finelens.evaluation.what_if import WhatIf
 from finelens.models.folder import read_decision
@@ -166,6 +165,9 @@ def _save(site: Site, run: ServedRun, thresholds: Thresholds) -> str:
     moved = {name: now for name, now, saved in pairs if now != saved}
     if not moved:
         return hint(_NOTHING)
+    # it comes with what draws a report, which takes a second to import
+    from finelens.api.thresholds import save_thresholds
+
     try:
         decision = save_thresholds(run.directory.root, moved)
     except RunError as error:
