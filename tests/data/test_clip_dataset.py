@@ -47,7 +47,8 @@ def test_one_draw_serves_all_frames(tmp_path):
     for epoch in range(10):
         image = dataset[(0, epoch, 0)].image
         assert (image == image[:1]).all()
-        assert torch.equal(image[0], augmentation(still_HWC, sample_generator(0, epoch, 0)))
+        alone = augmentation(still_HWC, sample_generator(0, epoch, 0))
+        assert (image[0].int() - alone.int()).abs().max() <= 1
 
 
 @pytest.mark.parametrize("policy", ["none", "voc-colour-flip", "standard", "a2d-deep"])

@@ -16,3 +16,8 @@ def test_many_pictures_are_sampled(tmp_path):
     path = str(tmp_path / "a.png")
     Image.fromarray(np.zeros((12, 34, 3), np.uint8)).save(path)
     assert median_shorter_side([path] * 1000) == 12
+
+
+def test_of_clips_the_first_frame_is_looked_at(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((2, 5, 18, 30, 3), np.uint8))
+    assert median_shorter_side([f"{tmp_path}/a.npy#{row}" for row in range(2)], frames=4) == 18

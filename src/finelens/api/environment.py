@@ -17,7 +17,7 @@ import torch
 from finelens.data.manifest import Manifest
 
 _PACKAGES = ("finelens", "torch", "torchvision", "timm", "accelerate", "numpy", "scikit-learn",
-             "scipy", "simplejpeg", "pillow", "h5py", "polars", "safetensors")  # fmt: skip
+             "scipy", "simplejpeg", "pillow", "av", "h5py", "polars", "safetensors")  # fmt: skip
 
 
 def describe_environment(

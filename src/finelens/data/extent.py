@@ -21,6 +21,8 @@ def median_shorter_side(paths: Sequence[str], *, frames: int | None = None) -> i
     stride = -(-len(paths) // _MOST_READ)
     shorter_sides = []
     for path in paths[::stride]:
-        _, height, width, _ = read_example(path, frames=1 if frames else None).shape
+        # of a clip the first frame, behind which nothing is decoded
+        first = read_example(path, frames=1, stride=1) if frames else read_example(path)
+        height, width = first.shape[1:3]
         shorter_sides.append(min(height, width))
     return int(np.median(shorter_sides))

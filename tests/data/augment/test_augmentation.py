@@ -83,7 +83,8 @@ def test_a_step_does_to_every_frame_what_it_does_to_a_picture(step, shape):
     for index in range(6):
         views = built(frames_TCHW, sample_generator(0, 0, index), PREPROCESSING)
         alone = [built(frame, sample_generator(0, 0, index), PREPROCESSING) for frame in before]
-        assert torch.equal(views, torch.stack(alone))
+        # sums of floats may round apart with the number of frames
+        assert difference(views, torch.stack(alone)) <= 1
     assert torch.equal(frames_TCHW, before)
 
 
@@ -94,7 +95,7 @@ def test_a_clip_is_seen_as_its_frames_are_under_one_draw(policy):
     for index in range(4):
         views = augmentation(frames_THWC, sample_generator(0, 0, index))
         alone = [augmentation(frame, sample_generator(0, 0, index)) for frame in frames_THWC]
-        assert torch.equal(views, torch.stack(alone))
+        assert difference(views, torch.stack(alone)) <= 1
 
 
 @pytest.mark.parametrize("resize", ["shorter", "squash", "pad"])
