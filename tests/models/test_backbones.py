@@ -6,6 +6,7 @@ import torchvision.models
 from torch import nn
 
 from finelens.errors import ModelError
+from finelens.models.backbone import Backbone, InputSpec
 from finelens.models.backbones import backbone_names, create_backbone
 
 TIMM = [
@@ -126,6 +127,26 @@ def test_a_size_that_does_not_fit_is_told_with_the_networks_own():
     backbone = create_backbone("vit_tiny_patch16_224", size=96)
     with pytest.raises(ModelError, match="96"):
         backbone.check_size(224)
+
+
+@pytest.mark.parametrize(("size", "width"), [(None, 3 * 8 * 8), (4, 3 * 4 * 4)])
+def test_its_width_is_that_of_the_pictures_it_will_see(size, width):
+    spec = InputSpec(8, (0.0,) * 3, (1.0,) * 3, "bilinear", 1.0)
+    backbone = Backbone(
+        nn.Flatten(), name="own", options={}, input_spec=spec, classifier_names=(), size=size
+    )
+    assert backbone.num_features == width
+
+
+def test_a_network_meets_no_picture_of_its_own_size_where_another_is_wanted(monkeypatch):
+    sides = []
+    zeros = torch.zeros
+    monkeypatch.setattr(
+        torch, "zeros", lambda *shape, **more: (sides.append(shape[-1:]), zeros(*shape, **more))[1]
+    )
+    assert create_backbone("efficientnet_b0", size=64).input_spec.size == 224
+    assert (64,) in sides
+    assert (224,) not in sides
 
 
 def test_checking_a_size_leaves_every_mode_as_it_was():

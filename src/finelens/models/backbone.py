@@ -66,7 +66,16 @@ class Backbone(nn.Module):
         classifier_names: tuple[str, ...],
         auxiliary: tuple[Tapped, ...] = (),
         time_axis: int = 1,
+        size: int | None = None,
     ) -> None:
+        """Take a network, and see by one pass the width of the features it gives.
+
+        ``size`` is the side of the pictures it will see, pixels; None: its own. The other
+        arguments are attributes.
+
+        Raises:
+            ModelError: As ``check_size``.
+        """
         super().__init__()
         self.network = network
         self.name = name
@@ -75,7 +84,7 @@ class Backbone(nn.Module):
         self.classifier_names = classifier_names
         self.auxiliary = auxiliary
         self.time_axis = time_axis
-        self.num_features = self.check_size(input_spec.size)
+        self.num_features = self.check_size(size or input_spec.size)
 
     @property
     def takes_clips(self) -> bool:

@@ -91,16 +91,12 @@ def create_backbone(
         )
     settings: dict[str, Any] = {"pretrained": pretrained, "size": size, "auxiliary": auxiliary}
     if name in CLIP_NETWORKS:
-        backbone = _from_clip_networks(name, given, pretrained=pretrained, size=size, frames=frames)
-    elif name.startswith(TORCHVISION) and name in backbone_names():
-        backbone = _from_torchvision(name, given, **settings, frames=frames)
-    elif timm.is_model(name):
-        backbone = _from_timm(name, given, **settings)
-    else:
-        raise ModelError(f'backbone "{name}" is unknown{_nearest_names(name)}')
-    if size is not None and size != backbone.input_spec.size:
-        backbone.check_size(size)
-    return backbone
+        return _from_clip_networks(name, given, pretrained=pretrained, size=size, frames=frames)
+    if name.startswith(TORCHVISION) and name in backbone_names():
+        return _from_torchvision(name, given, **settings, frames=frames)
+    if timm.is_model(name):
+        return _from_timm(name, given, **settings)
+    raise ModelError(f'backbone "{name}" is unknown{_nearest_names(name)}')
 
 
 def _from_clip_networks(
@@ -151,6 +147,7 @@ def _from_timm(
         input_spec=spec,
         classifier_names=(*names, *TAPS),
         auxiliary=taken,
+        size=size,
     )
 
 
@@ -205,6 +202,7 @@ def _from_torchvision(
         classifier_names=(_remove_classifier(network, num_classes), *TAPS),
         auxiliary=taken,
         time_axis=2 if is_video else 1,
+        size=size,
     )
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -106,8 +107,10 @@ def load_model(folder: str | Path) -> SavedModel:
         folder = _replaced(folder)
     if not (folder / _MODEL).is_file():
         raise ModelError(f"{folder} is no model folder: it holds no {_MODEL}; name a run's model/")
-    classifier, card = _read_part(folder, _MODEL, _to_classifier)
     preprocessing = _read_part(folder, _PREPROCESSING, Preprocessing.from_json)
+    # a network's own size may be far larger than what it was trained on: a pass takes seconds
+    build = partial(_to_classifier, size=preprocessing.size)
+    classifier, card = _read_part(folder, _MODEL, build)
     saved = SavedModel(classifier, read_task(folder), preprocessing, read_decision(folder), card)
     _check_together(folder, saved)
     _load_weights(classifier, folder / _WEIGHTS)
@@ -218,12 +221,12 @@ def _damaged(path: Path, reason: str) -> str:
     return f"model folder: {path} is damaged or foreign: {reason}; copy the whole folder again"
 
 
-def _to_classifier(content: dict[str, Any]) -> tuple[Classifier, dict[str, Any]]:
+def _to_classifier(content: dict[str, Any], *, size: int) -> tuple[Classifier, dict[str, Any]]:
     if content["format"] != FORMAT:
         raise ModelError(f"its format is {content['format']}, not {FORMAT}: use its finelens")
     described = _Description.model_validate(content)
     backbone = create_backbone(
-        described.backbone, options=described.options, frames=described.frames
+        described.backbone, options=described.options, size=size, frames=described.frames
     )
     pooling = create_pooling(described.pooling, backbone.num_features, **described.pooling_settings)
     head = build_head(described.head, pooling.num_features, described.num_classes)
@@ -247,8 +250,6 @@ def _check_together(folder: Path, saved: SavedModel) -> None:
     if frames not in {None, saved.preprocessing.frames}:
         reason = f"it has {saved.preprocessing.frames} frames, and the network takes {frames}"
         raise ModelError(_damaged(folder / _PREPROCESSING, reason))
-    if saved.preprocessing.size != saved.classifier.backbone.input_spec.size:
-        saved.classifier.backbone.check_size(saved.preprocessing.size)
 
 
 def _load_weights(classifier: Classifier, path: Path) -> None:
