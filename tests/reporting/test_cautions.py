@@ -89,3 +89,10 @@ def test_clips_that_are_cut_off_are_counted_and_listed(make_run):
     assert "Files that are not whole" in page
     assert ">walk/b.avi</td>" in page
     assert ">cut off in the middle: 9 frames</td>" in page
+
+
+def test_clips_that_were_divided_without_groups_are_told(make_run):
+    run = make_run(frames=8)
+    assert "have no group" not in cautions_of(run)
+    change(run.environment, group_note="9 of 9 clips have no group: clips of one recording may")
+    assert "9 of 9 clips have no group: clips of one recording may." in cautions_of(run)

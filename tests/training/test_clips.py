@@ -171,3 +171,5 @@ def test_clips_of_frames_in_class_folders_are_trained_and_evaluated(tmp_path):
     run = finelens.train("finetune-clips", tmp_path / "data", settings=settings, run=tmp_path / "r")
     evaluation = finelens.evaluate(run, data=tmp_path / "data")
     assert evaluation.metrics["num_examples"] == 12
+    # nothing says which clips are of one recording
+    assert "12 of 12 clips have no group" in (run / "report.html").read_text()

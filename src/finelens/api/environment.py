@@ -25,6 +25,7 @@ def describe_environment(
     bad_files: Mapping[str, str],
     *,
     notes: Mapping[str, str],
+    group_note: str | None,
     device: torch.device,
     precision: str,
 ) -> dict[str, Any]:
@@ -46,6 +47,7 @@ def describe_environment(
         "splits": manifest.splits,
         "bad_files": dict(bad_files),
         "notes": dict(notes),
+        "group_note": group_note,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,8 @@ def train(
     resolved = _located(_with_settings(recipe, settings), data)
     root = Path(run) if run is not None else _default_run(name)
     check_new_run(root)
-    manifest, verification = _read_manifest(resolved, progress)
-    return _run(resolved, manifest, verification, root, progress)
+    manifest, found = _read_manifest(resolved, progress)
+    return _run(resolved, manifest, found, root, progress)
 
 
 def resume(run: str | Path, *, progress: Progress | None = None) -> Path:
@@ -139,31 +140,32 @@ def demo(
 def _run(
     recipe: Recipe,
     manifest: Manifest,
-    verification: Verification,
+    found: _Found,
     root: Path,
     progress: Progress,
 ) -> Path:
     directory = RunDirectory(root)
     setting = build_setting(
-        recipe, manifest, directory, bad_files=verification.problems, progress=progress
+        recipe, manifest, directory, bad_files=found.verification.problems, progress=progress
     )
     Fit(setting)
     for line in setting.described():
         progress.say(line)
     # all that a recipe can be wrong about has been found: from here on the folder exists
     if setting.accelerator.is_main_process:
-        _begin(setting, verification.notes)
+        _begin(setting, found)
     setting.accelerator.wait_for_everyone()
     return _train(setting)
 
 
-def _begin(setting: Setting, notes: Mapping[str, str]) -> None:
+def _begin(setting: Setting, found: _Found) -> None:
     """Make the run's folder with what resuming needs; the recipe is last: it makes it a run."""
     run = create_run(setting.run.root)
     environment = describe_environment(
         setting.manifest,
         setting.bad_files,
-        notes=notes,
+        notes=found.verification.notes,
+        group_note=found.group_note,
         device=setting.accelerator.device,
         precision=setting.precision,
     )
@@ -195,7 +197,15 @@ def _train(setting: Setting) -> Path:
     return root
 
 
-def _read_manifest(recipe: Recipe, progress: Progress) -> tuple[Manifest, Verification]:
+@dataclass(frozen=True)
+class _Found:
+    """What was found while reading the data: of its files, and of its groups."""
+
+    verification: Verification
+    group_note: str | None
+
+
+def _read_manifest(recipe: Recipe, progress: Progress) -> tuple[Manifest, _Found]:
     """Return a recipe's pictures, all readable, all in a split; and what reading them told."""
     data = recipe.data
     if data.path is None:
@@ -233,7 +243,7 @@ def _read_manifest(recipe: Recipe, progress: Progress) -> tuple[Manifest, Verifi
             f"{one_of(manifest.media)}, so nothing can be learned of them: {', '.join(absent[:5])}"
             f"{', ...' if len(absent) > 5 else ''}"
         )
-    return manifest, verification
+    return manifest, _Found(verification, note)
 
 
 def _check_medium(recipe: Recipe, manifest: Manifest) -> None:

@@ -136,6 +136,11 @@ def _empty_classes(record: RunRecord) -> list[str]:
     ]
 
 
+def _without_groups(record: RunRecord) -> list[str]:
+    note = record.environment.get("group_note")
+    return [f"{note}."] if note else []
+
+
 def _left_out(record: RunRecord) -> list[str]:
     told = []
     metrics = record.metrics[record.shown_split]
@@ -195,6 +200,7 @@ CAUTIONS: Sequence[Callable[[RunRecord], list[str]]] = (
     _gap_to_training,
     _empty_classes,
     _alike_in_groups,
+    _without_groups,
     _few_pictures,
     _few_positives,
     _left_out,

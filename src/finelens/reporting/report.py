@@ -36,7 +36,7 @@ from finelens.reporting.training_figures import learning_rate_chart, loss_chart,
 from finelens.runs.directory import RunDirectory, write_text_atomic
 
 _LOGGED = ("accuracy", "example.f1", "macro.f1", "micro.f1", "mean_average_precision", "roc_auc")
-_SHOWN_ELSEWHERE = ("bad_files", "classes", "notes")
+_SHOWN_ELSEWHERE = ("bad_files", "classes", "group_note", "notes")
 _EQUAL_TO_ACCURACY = ("example.", "micro.")
 
 
