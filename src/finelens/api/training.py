@@ -293,7 +293,8 @@ def _without_bad_files(
     bad = manifest.table.filter(is_bad & ~is_handed_in)["id"].to_list()
     kept = len(bad_files) - len(bad)
     handed_in = f" ({kept} without labels stay as empty rows of test)" if kept else ""
-    progress.say(f"left out {len(bad)} unreadable files{handed_in}; the report names them")
+    files = "1 unreadable file" if len(bad) == 1 else f"{len(bad)} unreadable files"
+    progress.say(f"left out {files}{handed_in}; the report names them")
     return manifest.without(bad)
 
 

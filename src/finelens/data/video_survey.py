@@ -86,15 +86,16 @@ def describe_damage(video: VideoFile, survey: Survey, num_frames: int) -> str | 
         survey: Of its packets.
         num_frames: Frames that could be decoded.
     """
+    counted = "1 frame" if num_frames == 1 else f"{num_frames} frames"
     promise_s = promised_s(video)
     # a last frame's length is often unknown
     is_short = promise_s is not None and survey.end_s + 2.5 * video.interval_s < promise_s
     if survey.is_at_end and (is_short or survey.is_torn or _is_cut_gif(video)):
         length = f", {survey.end_s:.1f} of {promise_s:.1f} s" if is_short else ""
-        return f"cut off in the middle: {num_frames} frames could be decoded{length}"
+        return f"cut off in the middle: {counted} could be decoded{length}"
     if not (video.num_damaged or video.num_torn):
         return None
-    told = [f"damaged: {num_frames} frames could be decoded"]
+    told = [f"damaged: {counted} could be decoded"]
     if video.num_damaged:
         packets = "1 packet" if video.num_damaged == 1 else f"{video.num_damaged} packets"
         told.append(f"{packets} could not")
