@@ -24,6 +24,8 @@ from finelens.data.video import watch_video
 from finelens.errors import DataError
 
 _BATCH = 8
+# each holds eight frames at full size
+_MOST_THREADS = 8
 _LOOKED_AT = Sampling(8)
 # another number forgets the facts that older ones found
 _VERSION = 1
@@ -88,7 +90,7 @@ def probe_clips(
 ) -> list[ClipFacts | str]:
     """Return the facts of each clip, or the reason why it cannot be read, in the order given.
 
-    Decoded in as many threads as there are processors.
+    Decoded in as many threads as there are processors, at most eight.
 
     Args:
         places: Absolute places, as ``read_clip`` takes them, with their spans.
@@ -97,7 +99,7 @@ def probe_clips(
     """
     batches = [places[start : start + _BATCH] for start in range(0, len(places), _BATCH)]
     found: list[ClipFacts | str] = []
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as threads:
         for facts in threads.map(lambda batch: _probe_batch(batch, cache), batches):
             found += facts
             if progress is not None:
