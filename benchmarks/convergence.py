@@ -295,7 +295,7 @@ def draw(panels: Mapping[str, Callable[[Axes], None]], path: Path, *, width_in: 
             draw_panel(axes)
             axes.label_outer()
             # the style has no mathematical text, in which powers of ten would be set
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:,g}"))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:,.10g}"))
             axes.yaxis.set_minor_formatter(NullFormatter())
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
@@ -329,8 +329,9 @@ def draw_narrow(trained: Mapping[str, Measured], num_classes: int, axes: Axes) -
     """Draw training and validation losses by weight update."""
     for ink, (change, measured) in zip(("orange", "green"), trained.items(), strict=True):
         losses = measured["train loss"]
-        smooth = [sum(losses[max(0, n - _LAST) : n]) / min(n, _LAST) for n in range(1, len(losses))]
-        axes.plot(smooth, color=INKS[ink], linewidth=1.1, label=f"{change}, training")
+        updates = range(1, len(losses) + 1)
+        smooth = [sum(losses[max(0, n - _LAST) : n]) / min(n, _LAST) for n in updates]
+        axes.plot(updates, smooth, color=INKS[ink], linewidth=1.1, label=f"{change}, training")
         axes.plot(
             measured["val updates"], measured["val loss"], color=INKS[ink], linewidth=2.4,
             marker="o", markersize=4, label=f"{change}, validation",
