@@ -1,8 +1,10 @@
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
@@ -10,6 +12,7 @@ import finelens
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.contact_sheet import Panel, draw_sheet
 from finelens.data.preprocessing import Preprocessing
+from finelens.data.sources.ucf11 import read_ucf11
 
 
 def test_recipes_lists_all_with_descriptions(finelens_command):
@@ -143,13 +146,47 @@ def test_check_reads_a2d(finelens_command, a2d_data):
     assert "22 pictures (12 train, 6 val, 4 test)" in output
 
 
-def test_check_notes_clips_without_groups(finelens_command, array_data, ucf11_data):
+def test_check_notes_clips_without_groups(finelens_command, array_data):
     code, output, _ = finelens_command("check", array_data)
     assert code == 0
     assert "groups: 30 of 30 clips have no group" in output
-    code, output, _ = finelens_command("check", ucf11_data, "--source", "ucf11")
+    assert output.count("groups:") == 1
+
+
+def test_check_says_how_many_groups_there_are_and_from_what(
+    finelens_command, ucf11_data, folder_data, table_data, tmp_path
+):
+    _, output, _ = finelens_command("check", ucf11_data, "--source", "ucf11")
+    sizes = Counter(read_ucf11(ucf11_data).groups).values()
+    told = [line for line in output.splitlines() if line.startswith("groups")]
+    assert told == [
+        f"groups: {len(sizes)}, from the folders CLASS/v_NAME_01; clips a group: {min(sizes)}"
+        + (f" to {max(sizes)}, median {np.median(sizes):.0f}" if len(set(sizes)) > 1 else "")
+    ]
+    # of pictures, which seldom have any, nothing is said where they have none
+    assert "groups" not in finelens_command("check", folder_data)[1]
+    root = pl.lit(f"{table_data.parent}/")
+    table = pl.read_csv(table_data).with_columns(
+        path=root + pl.col("path"), group=pl.when(pl.col("split") == "train").then(pl.lit("g"))
+    )
+    table.write_csv(tmp_path / "grouped.csv")
+    _, output, _ = finelens_command("check", tmp_path / "grouped.csv")
+    assert 'groups: 1, from column "group" of grouped.csv; pictures a group: 24' in output
+
+
+def test_check_says_that_clips_divided_by_the_data_have_no_groups(
+    finelens_command, tmp_path, array_data
+):
+    stored = np.load(array_data)
+    parts = {
+        f"{letter}_{split}": stored[name][n * 10 : n * 10 + 10]
+        for n, split in enumerate(("train", "val", "test"))
+        for letter, name in (("x", "clips"), ("y", "labels"))
+    }
+    np.savez(tmp_path / "divided.npz", **parts)
+    code, output, _ = finelens_command("check", tmp_path / "divided.npz")
     assert code == 0
-    assert "have no group" not in output
+    assert "groups: none; the clips are divided as the data says" in output
 
 
 @pytest.fixture

@@ -60,8 +60,7 @@ def audit_lines(audit: Audit) -> Iterator[str]:
     groups = {group: " and ".join(splits) for group, splits in audit.group_leaks.items()}
     yield from _found("group in two splits (leakage)", _told(groups))
     yield from _found(f"same {one}, other labels", _joined(audit.contradictions))
-    if audit.group_note is not None:
-        yield f"groups: {audit.group_note}"
+    yield from _group_lines(audit)
 
 
 def _clip_lines(clips: pl.DataFrame) -> Iterator[str]:
@@ -78,6 +77,17 @@ def _clip_lines(clips: pl.DataFrame) -> Iterator[str]:
         f"frames a clip: {_range(clips['num_frames'], '.0f')}; "
         "where a recipe takes more (input.frames), a clip's last frame is repeated"
     )
+
+
+def _group_lines(audit: Audit) -> Iterator[str]:
+    if audit.groups:
+        origin = f", from {audit.group_origin}" if audit.group_origin else ""
+        sizes = _range(pl.Series(audit.groups.values()), ".0f")
+        yield f"groups: {len(audit.groups)}{origin}; {audit.media} a group: {sizes}"
+    if audit.group_note is not None:
+        yield f"groups: {audit.group_note}"
+    elif audit.media == "clips" and not audit.groups:
+        yield "groups: none; the clips are divided as the data says"
 
 
 def _range(values: pl.Series, form: str) -> str:

@@ -41,6 +41,8 @@ class Audit:
         leaks: The duplicates and near-duplicates that lie in more than one split.
         group_leaks: Groups in more than one split, with those splits.
         contradictions: The duplicates whose labels differ.
+        groups: Pictures of each group, by name.
+        group_origin: What the groups were taken from, where that is known.
         group_note: What is wrong with the groups of clips, from ``missing_group_note``.
         clips: One row a readable clip: ``id``, ``num_frames``, ``duration_s`` (null where frames
             have no times), ``height``, ``width`` and ``note``; no row of pictures.
@@ -60,6 +62,8 @@ class Audit:
     leaks: tuple[tuple[str, ...], ...]
     group_leaks: dict[str, tuple[str, ...]]
     contradictions: tuple[tuple[str, ...], ...]
+    groups: dict[str, int]
+    group_origin: str | None
     group_note: str | None
     clips: pl.DataFrame
     num_animated: int
@@ -128,6 +132,8 @@ def audit(
         leaks=tuple(ids for ids in duplicates + near if _num_splits(ids, split_of) > 1),
         group_leaks=_group_leaks(manifest.table),
         contradictions=_contradictions(rows, duplicates),
+        groups=_group_sizes(manifest.table),
+        group_origin=manifest.group_origin,
         group_note=missing_group_note(manifest),
         clips=_clip_rows(verification),
         num_animated=count_animated(manifest.paths) if media == "pictures" else 0,
@@ -212,6 +218,10 @@ def _contradictions(
 
 def _num_splits(ids: tuple[str, ...], split_of: Mapping[str, str]) -> int:
     return len({split_of[name] for name in ids if name in split_of})
+
+
+def _group_sizes(table: pl.DataFrame) -> dict[str, int]:
+    return dict(table["group"].drop_nulls().value_counts().sort("group").iter_rows())
 
 
 def _group_leaks(table: pl.DataFrame) -> dict[str, tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,10 +51,13 @@ class Manifest:
     Attributes:
         table: One row a picture, exactly the columns of ``SCHEMA``; ids are unique.
         task: The classes, in the order of the target columns, and the kind of the task.
+        group_origin: What the source took groups from, such as ``column "group" of a.csv``; None
+            where it found none, or the manifest is read back from a run.
     """
 
     table: pl.DataFrame
     task: Task
+    group_origin: str | None = None
 
     @property
     def has_labels(self) -> bool:
@@ -109,7 +112,7 @@ class Manifest:
         if rows.is_empty():
             one = one_of(self.media)
             raise DataError(f'split "{split}" has no {one}{_present(self.splits, one)}')
-        return Manifest(rows, self.task)
+        return replace(self, table=rows)
 
     def without(self, ids: Collection[str]) -> Manifest:
         """Return the manifest without the rows of the given ids; ids it does not hold are no error.
@@ -123,7 +126,7 @@ class Manifest:
             raise DataError(
                 f"no {one_of(self.media)} is left: all {self.num_examples} were skipped"
             )
-        return Manifest(rows, self.task)
+        return replace(self, table=rows)
 
     def targets(self) -> NDArray[np.float32]:
         """Return the target rows, shape (N, K), values 1, 0 or NaN.
@@ -167,7 +170,11 @@ class Manifest:
 
 
 def build_manifest(
-    table: pl.DataFrame, *, task: str = "auto", classes: Sequence[str] | None = None
+    table: pl.DataFrame,
+    *,
+    task: str = "auto",
+    classes: Sequence[str] | None = None,
+    group_origin: str | None = None,
 ) -> Manifest:
     """Return a validated manifest of a table that holds ``id``, ``path`` and ``labels``.
 
@@ -177,6 +184,7 @@ def build_manifest(
         task: ``multi-class``, ``multi-label``, or ``auto``: multi-label when any labelled
             picture has no label, several, or ignored ones.
         classes: All classes in order; None takes those that occur as labels, sorted.
+        group_origin: What the groups were taken from; of no account where no row has one.
 
     Raises:
         DataError: If there is no row, no label and no ``classes``, an unknown class or split, an
@@ -195,7 +203,8 @@ def build_manifest(
         _check_one_label_each(table)
     if len(names) == 1:
         _check_single_class(table, names[0], kind, is_given=classes is not None)
-    return Manifest(table, Task(kind, names))
+    has_groups = table["group"].null_count() < table.height
+    return Manifest(table, Task(kind, names), group_origin if has_groups else None)
 
 
 def read_manifest(path: Path, *, task: str, classes: Sequence[str]) -> Manifest:

@@ -59,6 +59,7 @@ def test_rows_keep_the_order_of_the_lists_and_name_their_clip(a2d_data):
     assert test.ids == [f"pngs320H/{frame}.png" for frame in listed]
     assert test.paths == [str(a2d_data / name) for name in test.ids]
     assert test.table["group"].to_list() == ["test0", "test0", "test1", "test1"]
+    assert test.group_origin == "the clips that frames are of"
 
 
 def test_test_frames_without_annotations_are_unlabelled(a2d_data):

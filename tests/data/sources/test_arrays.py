@@ -47,6 +47,7 @@ def test_the_splits_of_an_archive_are_told_by_names(tmp_path):
     rows = {row["id"]: row for row in manifest.table.iter_rows(named=True)}
     assert rows["a.npz#x_val/0"]["labels"] == ["b"]
     assert rows["a.npz#x_train/3"]["group"] == "7"
+    assert manifest.group_origin == "the groups stored beside the clips"
     assert rows["a.npz#test_x/2"]["labels"] is None
 
 

@@ -29,6 +29,7 @@ def test_an_annotations_file_gives_folders_ranges_and_numbered_labels(tmp_path):
     assert manifest.task.kind is TaskKind.MULTI_CLASS
     assert manifest.media == "clips"
     assert manifest.table["group"].to_list() == [None, None]
+    assert manifest.group_origin is None
 
 
 def test_several_labels_are_multi_label_and_repeats_count_once(tmp_path):
@@ -59,6 +60,7 @@ def test_clips_cut_from_one_folder_are_one_group(tmp_path):
     manifest = read_source(file)
     assert manifest.ids == ["a#1-3", "a#4-6", "b#1-6"]
     assert manifest.table["group"].to_list() == ["a", "a", None]
+    assert manifest.group_origin == "the files that several clips are cut from"
 
 
 def test_class_folders_of_folders_of_frames_where_asked_for(tmp_path):

@@ -28,6 +28,7 @@ def test_labels_splits_and_groups_are_read_as_text(tmp_path):
     assert manifest.table["labels"].to_list() == [["cat", "dog"], [], ["dog"]]
     assert manifest.table["split"].to_list() == ["train", "val", "test"]
     assert manifest.table["group"].to_list() == ["007", None, "8"]
+    assert manifest.group_origin == 'column "group" of table.csv'
     assert manifest.task.kind is TaskKind.MULTI_LABEL
 
 
@@ -126,12 +127,16 @@ def test_ranges_of_one_video_are_clips_of_one_group(tmp_path):
     assert manifest.paths[:2] == [str(tmp_path / "a.avi")] * 2
     assert manifest.table["end_s"].to_list() == [2.5, 4.0, None]
     assert manifest.table["group"].to_list() == ["a.avi", "a.avi", None]
+    assert manifest.group_origin == "the files that several clips are cut from"
 
 
 def test_a_given_group_is_kept_beside_ranges(tmp_path):
     text = "path,label,start_s,end_s,group\na.avi,x,0,2,7\na.avi,y,2,4,\n"
     manifest = read_table(write(tmp_path, text, ["a.avi"]))
     assert manifest.table["group"].to_list() == ["7", "a.avi"]
+    assert manifest.group_origin == (
+        'column "group" of table.csv and the files that several clips are cut from'
+    )
 
 
 @pytest.mark.parametrize("span", ["-1,2", "3,3", "4,2", ",0"])

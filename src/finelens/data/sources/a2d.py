@@ -70,7 +70,12 @@ def read_a2d(
     base = f"{root.absolute().as_posix().rstrip('/')}/"
     name = pl.lit(f"{PICTURES}/") + pl.col("frame") + pl.lit(".png")
     rows = frames.with_columns(labels, id=name, path=pl.lit(base) + name, group=pl.col("clip"))
-    return build_manifest(rows, task="multi-label" if task == "auto" else task, classes=classes)
+    return build_manifest(
+        rows,
+        task="multi-label" if task == "auto" else task,
+        classes=classes,
+        group_origin="the clips that frames are of",
+    )
 
 
 def find_a2d(path: Path) -> Path | None:

@@ -67,7 +67,12 @@ def read_arrays(
         num_classes=max(count for _, count in tables),
         where=f'"{path}"',
     )
-    return build_manifest(table.with_columns(labels=labels), task=task, classes=classes)
+    return build_manifest(
+        table.with_columns(labels=labels),
+        task=task,
+        classes=classes,
+        group_origin="the groups stored beside the clips",
+    )
 
 
 def list_places(file: Path) -> list[str]:

@@ -17,7 +17,7 @@ from finelens.data.sources.files import (
 )
 from finelens.data.sources.folder import label_by_folders
 from finelens.data.sources.numbered import as_numbers, name_classes
-from finelens.data.sources.spans import group_spans
+from finelens.data.sources.spans import CUT_FROM, group_spans
 from finelens.errors import DataError
 from finelens.progress import Progress
 
@@ -72,7 +72,7 @@ def read_frame_folders(
         where=f'annotations "{file}"',
     )
     rows = rows.with_columns(labels=labels, group=pl.lit(None, dtype=pl.String))
-    return build_manifest(group_spans(rows), task=task, classes=classes)
+    return build_manifest(group_spans(rows), task=task, classes=classes, group_origin=CUT_FROM)
 
 
 def holds_frame_folders(path: Path) -> bool:

@@ -7,6 +7,9 @@ import polars as pl
 from finelens.data.media import is_video
 from finelens.errors import DataError
 
+CUT_FROM = "the files that several clips are cut from"
+"""What the groups of ``group_spans`` were taken from."""
+
 _FRAMES = r"#\d+-\d+$"
 
 

@@ -17,7 +17,7 @@ from finelens.data.sources.cells import (
     text_cells,
 )
 from finelens.data.sources.files import PICTURE_EXTENSIONS, check_files_exist
-from finelens.data.sources.spans import check_spans, group_spans, name_spans
+from finelens.data.sources.spans import CUT_FROM, check_spans, group_spans, name_spans
 from finelens.errors import DataError, did_you_mean
 from finelens.progress import Progress
 
@@ -83,7 +83,13 @@ def read_table(
         end_s=_seconds(raw, "end", path),
     )
     check_spans(table, where=f'table "{path}"')
-    return build_manifest(name_spans(group_spans(table)), task=task, classes=classes)
+    grouped = group_spans(table)
+    return build_manifest(
+        name_spans(grouped),
+        task=task,
+        classes=classes,
+        group_origin=_group_origin(path, table["group"], grouped["group"]),
+    )
 
 
 def find_table(folder: Path) -> Path | None:
@@ -97,6 +103,12 @@ def find_table(folder: Path) -> Path | None:
     index = folder / INDEX
     names = read_header(index) if index.is_file() else []
     return index if "path" in names and set(names).intersection(_LABEL_COLUMNS) else None
+
+
+def _group_origin(path: Path, given: pl.Series, grouped: pl.Series) -> str:
+    column = [f'column "group" of {path.name}'] * (given.null_count() < len(given))
+    cut = [CUT_FROM] * (grouped.null_count() < given.null_count())
+    return " and ".join(column + cut)
 
 
 def _locate(raw: pl.DataFrame, root: Path) -> list[pl.Expr]:

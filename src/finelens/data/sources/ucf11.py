@@ -63,7 +63,12 @@ def read_ucf11(
             table, task=task, classes=classes, label_separator=label_separator, progress=progress
         )
     rows = _rows(root)
-    return build_manifest(rows, task=task, classes=classes or list_folders(root))
+    return build_manifest(
+        rows,
+        task=task,
+        classes=classes or list_folders(root),
+        group_origin="the folders CLASS/v_NAME_01",
+    )
 
 
 def find_ucf11(path: Path) -> Path | None:
