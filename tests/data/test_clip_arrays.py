@@ -3,7 +3,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from finelens.data.clip_arrays import open_clip_array
+from finelens.data.clip_arrays import open_clip_array, stored_frame_size
 from finelens.data.clips import read_clip
 from finelens.data.sampling import Sampling
 from finelens.errors import DataError
@@ -111,3 +111,18 @@ def test_pickles_in_an_archive_are_refused(tmp_path):
     np.savez(tmp_path / "a.npz", clips=np.full((2, 2, 2, 2, 3), None, dtype=object))
     with pytest.raises(DataError, match="damaged"):
         read_clip(f"{tmp_path}/a.npz#0", Sampling(2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [(".npy", (4, 6)), (".npz", (4, 6)), ("compressed", None)]
+)
+def test_the_frame_size_of_uncompressed_clips_is_known(tmp_path, kind, size):
+    assert stored_frame_size(f"{write(tmp_path, kind)}#3") == size
+
+
+def test_other_places_have_no_stored_frame_size(tmp_path):
+    (tmp_path / "broken.npy").write_bytes(b"no array")
+    (tmp_path / "broken.npz").write_bytes(b"no archive")
+    np.save(tmp_path / "flat.npy", np.zeros((4, 6), dtype=np.uint8))
+    for name in ("broken.npy#0", "broken.npz#0", "flat.npy#0", "none.npy#0", "a.avi", "frames/"):
+        assert stored_frame_size(f"{tmp_path}/{name}") is None

@@ -6,7 +6,7 @@ import torch
 
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.augment.generator import sample_generator
-from finelens.data.dataset import PictureDataset, collate
+from finelens.data.dataset import PictureDataset
 from finelens.data.frame_cache import FrameCache
 from finelens.data.preprocessing import Preprocessing
 
@@ -51,8 +51,10 @@ def test_one_draw_serves_all_frames(tmp_path):
         assert (image[0].int() - alone.int()).abs().max() <= 1
 
 
-@pytest.mark.parametrize("policy", ["none", "voc-colour-flip", "standard", "a2d-deep"])
-def test_a_cache_changes_nothing_and_spares_the_decoding(places, tmp_path, policy):
+@pytest.mark.parametrize(
+    ("policy", "num_kept"), [("none", 2), ("voc-colour-flip", 2), ("standard", 0), ("a2d-deep", 2)]
+)
+def test_a_cache_changes_nothing_and_keeps_what_costs(places, tmp_path, policy, num_kept):
     augmentation = Augmentation(policy, PREPROCESSING)
     plain = PictureDataset(places, TARGETS, augmentation)
     cache = FrameCache(tmp_path / "cache", max_bytes=10**8)
@@ -61,14 +63,29 @@ def test_a_cache_changes_nothing_and_spares_the_decoding(places, tmp_path, polic
         for index in range(2):
             key = (3, epoch, index)
             assert torch.equal(plain[key].image, cached[key].image)
-    assert len(list((tmp_path / "cache").rglob("*.npy"))) == 2
+    assert len(list((tmp_path / "cache").rglob("*.npy"))) == num_kept
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("size", [20, 16])
+def test_a_clip_that_lies_ready_in_an_array_is_not_copied_into_the_cache(tmp_path, save, size):
+    save(tmp_path / "a.npz", x=np.random.default_rng(0).integers(0, 256, (2, 8, 20, 20, 3), "u1"))
+    view = Preprocessing(size, (0.5,) * 3, (0.5,) * 3, crop_fraction=1.0, frames=FRAMES)
+    places = [f"{tmp_path}/a.npz#{n}" for n in range(2)]
+    cache = FrameCache(tmp_path / "cache", max_bytes=10**8)
+    cached = PictureDataset(places, TARGETS, view, cache=cache)
+    plain = PictureDataset(places, TARGETS, view)
+    for index in range(2):
+        assert torch.equal(cached[(0, 0, index)].image, plain[(0, 0, index)].image)
+    is_ready = size == 20 and save is np.savez
+    assert (tmp_path / "cache").exists() != is_ready
 
 
 def test_an_unreadable_clip_is_a_row_of_zeros_with_its_reason(places, tmp_path):
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     paths = [str(tmp_path / "broken.mp4"), places[1]]
     dataset = PictureDataset(paths, TARGETS, PREPROCESSING, on_error="row")
-    batch = collate([dataset[(0, 0, index)] for index in range(2)])
+    batch = dataset.read_batch([(0, 0, index) for index in range(2)])
     assert batch.images_BCHW.shape == (2, FRAMES, 3, 16, 16)
     assert batch.errors[1] is None
     assert batch.errors[0] is not None

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from finelens.data.clip_places import parse_place
 from finelens.data.sampling import Sampling
 from finelens.errors import DataError
 
@@ -69,6 +70,32 @@ def open_clip_array(file: str, *, member: str | None = None) -> NDArray[np.uint8
         raise DataError(f"{file}: not an array file, or damaged ({reason})") from error
 
 
+def stored_frame_size(path: str) -> tuple[int, int] | None:
+    """Return height and width of a clip whose frames lie uncompressed in an array file.
+
+    They are mapped into memory, so that reading them is no more than copying those asked for.
+    None where the place is no such clip's, or its file cannot be used: who reads it says why.
+    """
+    place = parse_place(path)
+    if place.element is None:
+        return None
+    try:
+        status = Path(place.path).stat()
+        return _stored_size(place.path, place.member, status.st_size, status.st_mtime_ns)
+    except (*_ERRORS, DataError):
+        return None
+
+
+@functools.lru_cache(maxsize=64)
+def _stored_size(file: str, member: str | None, size: int, mtime_ns: int) -> tuple[int, int] | None:
+    if not file.lower().endswith(".npy"):
+        with zipfile.ZipFile(file) as archive:
+            if not _is_stored(_member(file, archive, member)):
+                return None
+    height, width = _open(file, member, size, mtime_ns).shape[2:4]
+    return height, width
+
+
 @functools.lru_cache(maxsize=4)
 def _open(file: str, member: str | None, _size: int, _mtime_ns: int) -> NDArray[np.uint8]:
     if file.lower().endswith(".npy"):
@@ -85,11 +112,19 @@ def _open(file: str, member: str | None, _size: int, _mtime_ns: int) -> NDArray[
 
 def _open_member(file: str, name: str | None) -> NDArray[np.uint8]:
     with zipfile.ZipFile(file) as archive:
-        member = archive.getinfo(f"{name}.npy") if name else _choose(file, archive)
-        if member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1:
+        member = _member(file, archive, name)
+        if _is_stored(member):
             return _map_member(file, member)
         with archive.open(member) as stream:
             return npy.read_array(stream, allow_pickle=False)
+
+
+def _member(file: str, archive: zipfile.ZipFile, name: str | None) -> zipfile.ZipInfo:
+    return archive.getinfo(f"{name}.npy") if name else _choose(file, archive)
+
+
+def _is_stored(member: zipfile.ZipInfo) -> bool:
+    return member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1
 
 
 def _choose(file: str, archive: zipfile.ZipFile) -> zipfile.ZipInfo:

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.augment.generator import sample_generator
+from finelens.data.clip_arrays import stored_frame_size
 from finelens.data.example import Span, read_example, read_example_clip
 from finelens.data.frame_cache import FrameCache
 from finelens.data.one_thread import one_thread
@@ -69,7 +70,8 @@ class PictureDataset(Dataset[Sample]):
         targets_NK: Target rows, values 1, 0 or NaN.
         view: A preprocessing for its evaluation view, or an augmentation.
         spans: Start and end of each clip in its video, seconds; None: whole.
-        cache: Keeps what is decoded, up to where chance begins.
+        cache: Keeps what is decoded, up to where chance begins; nothing of clips that lie in an
+            uncompressed array as they are needed.
         on_error: What a loader does with an unreadable picture: ``raise`` its DataError, or
             give it its ``row`` with the error in it.
 
@@ -129,7 +131,7 @@ class PictureDataset(Dataset[Sample]):
 
         The view is (C, H, W), or (T, C, H, W) of a clip.
         """
-        if self.cache is None:
+        if self.cache is None or self._is_at_hand(index):
             frames_THWC, note = self._read(index)
             begun_TCHW = self.view.begin(frames_THWC)
         else:
@@ -141,6 +143,11 @@ class PictureDataset(Dataset[Sample]):
             )
             begun_TCHW = as_tensor(kept_THWC)
         return (begun_TCHW if self._frames else begun_TCHW[0]), note
+
+    def _is_at_hand(self, index: int) -> bool:
+        """Return whether an array file already holds what the cache would keep of a clip."""
+        size = stored_frame_size(self.paths[index])
+        return size is not None and self.view.begins_unchanged(*size)
 
     def _read(self, index: int) -> tuple[NDArray[np.uint8], str | None]:
         path, preprocessing = self.paths[index], self.view.preprocessing

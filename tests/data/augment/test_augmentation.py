@@ -121,6 +121,25 @@ def test_large_frames_of_a_clip_begin_no_larger_than_the_smallest_box_needs():
     assert pictures.begin(frames_THWC[0]).shape == (3, 120, 160)
 
 
+@pytest.mark.parametrize("steps", ["none", "standard", "a2d-deep", ({"random_scale": {}},)])
+@pytest.mark.parametrize("shape", [(32, 32), (48, 48), (40, 32), (120, 160)])
+@pytest.mark.parametrize(
+    ("resize", "fraction"), [("shorter", 0.875), ("shorter", 1.0), ("squash", 1.0), ("pad", 1.0)]
+)
+def test_frames_that_begin_unchanged_are_not_even_copied(steps, shape, resize, fraction):
+    preprocessing = Preprocessing(
+        32, (0.5,) * 3, (0.5,) * 3, resize=resize, crop_fraction=fraction, frames=2
+    )
+    augmentation = Augmentation(steps, preprocessing)
+    frames_THWC = np.stack([smooth(*shape)] * 2)
+    begun = augmentation.begin(frames_THWC)
+    is_unchanged = augmentation.begins_unchanged(*shape)
+    if is_unchanged:
+        assert torch.equal(begun, torch.from_numpy(frames_THWC).movedim(-1, -3))
+    if resize != "pad":
+        assert (begun.data_ptr() == frames_THWC.ctypes.data) == is_unchanged
+
+
 def test_a_resize_that_comes_first_is_done_before_any_draw():
     augmentation = Augmentation([{"resize": {"shorter": 40}}, {"random_crop": {}}], PREPROCESSING)
     begun = augmentation.begin(smooth(60, 80))

@@ -12,6 +12,7 @@ from finelens.config.training import AugmentStep
 from finelens.data.augment.generator import sample_generator
 from finelens.data.augment.policies import POLICIES
 from finelens.data.augment.steps import FRAMINGS, Step, build_steps
+from finelens.data.box import Box
 from finelens.data.images import ImageArray
 from finelens.data.preprocessing import Preprocessing, as_tensor, squashed
 from finelens.errors import ConfigError, did_you_mean
@@ -85,6 +86,15 @@ class Augmentation:
             return picture_CHW
         height, width = (round(length * side / min(height, width)) for length in (height, width))
         return self.preprocessing.resample(picture_CHW, height, width)
+
+    def begins_unchanged(self, height: int, width: int) -> bool:
+        """Return whether ``begin`` gives pictures of this size as they are, at no cost."""
+        size = self.preprocessing.size
+        if not self._is_whole:
+            whole = Box(0, 0, width, height)
+            return height == width == size and self.preprocessing.box(height, width) == whole
+        side = self._most_side
+        return not self._certain and (side is None or min(height, width) <= side)
 
     def draw(self, view_CHW: Tensor, generator: Generator) -> Tensor:
         """Return a view drawn of what ``begin`` gave, uint8 of shape (C, S, S).
