@@ -17,7 +17,7 @@ from finelens.models.backbones import create_backbone
 from finelens.models.classifier import Classifier
 from finelens.models.folder import SavedModel, save_model
 from finelens.models.heads import create_head
-from finelens.predictor import Predictor, find_clips, find_pictures
+from finelens.predictor import Predictor
 from finelens.task import Task, TaskKind
 
 CLASSES = ("ball", "cube", "Kegel ß")
@@ -127,31 +127,6 @@ def test_a_folder_stands_for_the_pictures_in_it_and_below_sorted(saved, pictures
     assert table["path"].to_list() == [str(pictures / name) for name in names]
     assert table["error"].null_count() == 7
     assert table["labels"].null_count() == 0
-
-
-def test_files_and_folders_mix_and_a_path_given_twice_is_there_twice(pictures):
-    below, file = pictures / "below", str(pictures / "c.jpg")
-    found = find_pictures(iter([file, below, file, pictures / "notes.txt"]))
-    assert found == [file, str(below / "b.webp"), file, str(pictures / "notes.txt")]
-
-
-def test_clips_are_videos_folders_of_frames_and_elements_of_arrays(tmp_path):
-    for name in ("videos/b/2.AVI", "videos/a.mp4", "videos/cover.jpg", "frames/c/1.png",
-                 "frames/d/e/1.png"):  # fmt: skip
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    np.savez(tmp_path / "a.npz", x=np.zeros((2, 4, 3, 3, 3), np.uint8), y=[0, 1])
-    given = ("videos", "frames", "frames/c", "a.npz", "a.npz#1", "none.avi")
-    found = find_clips(tmp_path / name for name in given)
-    assert [name.removeprefix(f"{tmp_path}/") for name in found] == [
-        "videos/a.mp4", "videos/b/2.AVI", "frames/c/", "frames/d/e/", "frames/c/",
-        "a.npz#0", "a.npz#1", "a.npz#1", "none.avi",
-    ]  # fmt: skip
-    np.save(tmp_path / "y.npy", np.zeros(3))
-    with pytest.raises(DataError, match="holds no array of clips"):
-        find_clips([tmp_path / "y.npy"])
-    with pytest.raises(DataError, match="there is nothing to predict: give a clip"):
-        find_clips([])
 
 
 def test_nothing_to_predict_is_told(saved, tmp_path):

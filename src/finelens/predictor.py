@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,15 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from finelens.data.augment.augmentation import Augmentation
-from finelens.data.clip_places import is_clip
 from finelens.data.dataset import PictureDataset
 from finelens.data.example import Span, read_example
+from finelens.data.inputs import find_clips, find_pictures
 from finelens.data.loader import Loader, resolve_workers
 from finelens.data.manifest import Manifest
-from finelens.data.sources.array_files import ARRAY_EXTENSIONS
-from finelens.data.sources.arrays import list_places
-from finelens.data.sources.files import check_unicode, is_picture, list_files, list_pictures
-from finelens.errors import DataError
 from finelens.evaluation.explanation import Explanation, explain
 from finelens.evaluation.inference import score
 from finelens.evaluation.passes import logits_of
@@ -96,7 +92,8 @@ class Predictor:
         """
         given = [paths] if isinstance(paths, str | Path) else paths
         is_clips = self.saved.preprocessing.frames is not None
-        files = find_clips(given) if is_clips else find_pictures(given)
+        progress = progress or Silent()
+        files = find_clips(given, say=progress.say) if is_clips else find_pictures(given)
         num_classes = self.saved.task.num_classes
         scores = self._score(
             files,
@@ -105,7 +102,7 @@ class Predictor:
             batch_size=batch_size,
             num_workers=num_workers,
             title="predicting",
-            progress=progress or Silent(),
+            progress=progress,
         )
         return predictions_table(scores, self.saved.decision).drop("id")
 
@@ -231,60 +228,3 @@ class Predictor:
                 spans=spans,
                 progress=lambda num_pictures: advance(num_pictures, ""),
             )
-
-
-def find_clips(paths: Iterable[str | Path]) -> list[str]:
-    """Return the clips that paths stand for, as places.
-
-    A folder stands for the videos in it and below, sorted; where there are none, each folder in
-    it that holds pictures is a clip of these frames. An array file stands for all its clips,
-    ``FILE.npy#17`` for one.
-
-    Raises:
-        DataError: If nothing is left, a folder holds neither, an array file no clips, or a name
-            is no Unicode.
-    """
-    places: list[str] = []
-    for path in map(Path, paths):
-        if path.is_file() and path.suffix.lower() in ARRAY_EXTENSIONS:
-            places += list_places(path)
-            continue
-        if not path.is_dir():
-            places.append(str(path))
-            continue
-        found = list_files(path, lambda name: is_clip(name) or is_picture(name))
-        clips = [name for name in found if is_clip(name)]
-        if clips:
-            places.extend(str(path / name) for name in clips)
-        elif found:
-            folders = sorted({Path(name).parent for name in found})
-            places.extend(f"{path / folder}/" for folder in folders)
-        else:
-            raise DataError(f"folder {path} holds neither videos nor frames")
-    if not places:
-        raise DataError("there is nothing to predict: give a clip or a folder of clips")
-    check_unicode(places)
-    return places
-
-
-def find_pictures(paths: Iterable[str | Path]) -> list[str]:
-    """Return the files that paths stand for; a folder's pictures, recursively and sorted.
-
-    A path that leads nowhere is kept: it becomes an error row, not a missing one.
-
-    Raises:
-        DataError: If nothing is left, a folder holds no picture, or a name is no Unicode.
-    """
-    files: list[str] = []
-    for path in map(Path, paths):
-        if not path.is_dir():
-            files.append(str(path))
-            continue
-        found = list_pictures(path)
-        if not found:
-            raise DataError(f"folder {path} holds no pictures")
-        files.extend(str(path / name) for name in found)
-    if not files:
-        raise DataError("there is nothing to predict: give a picture or a folder of pictures")
-    check_unicode(files)
-    return files

@@ -388,3 +388,14 @@ def test_files_that_are_no_videos_are_told_apart(tmp_path):
             assert reason in str(caught.value)
             assert "\n" not in str(caught.value)
     assert probe_clip(str(tmp_path / "good #1: 100%.mp4")).num_frames == 20
+
+
+def test_a_picture_given_as_a_clip_is_told(tmp_path):
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png: no video, but a picture by its name; give a"):
+        read_clip(str(tmp_path / "a.png"), Sampling(2))
+    # the content tells the kind
+    write(tmp_path / "a.mp4", moving(), "mpeg4", "yuv420p").rename(tmp_path / "b.png")
+    assert read_clip(str(tmp_path / "b.png"), Sampling(20)).frames_THWC.shape[0] == 20
+    with pytest.raises(DataError, match="cannot be opened"):
+        read_clip(str(tmp_path / "none.png"), Sampling(2))

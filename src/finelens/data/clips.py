@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finelens.data.clip_arrays import read_array_element
-from finelens.data.clip_places import parse_place
+from finelens.data.clip_places import is_clip, parse_place
 from finelens.data.frame_folders import read_frame_folder
 from finelens.data.sampling import Sampling
+from finelens.data.sources.files import is_picture
 from finelens.data.time_range import TimeRange
 from finelens.data.video import read_video
 from finelens.errors import DataError
@@ -47,8 +48,7 @@ def read_clip(
     place = parse_place(path)
     is_folder = place.first is not None or Path(path).is_dir()
     if place.element is None and not is_folder:
-        frames_THWC, note = read_video(path, sampling, time_range(path, start_s, end_s))
-        return Clip(frames_THWC, note)
+        return _read_file(path, sampling, time_range(path, start_s, end_s))
     if start_s is not None or end_s is not None:
         raise DataError(f"{path}: start_s and end_s can select from video files only")
     try:
@@ -63,6 +63,20 @@ def read_clip(
             )
     except DataError as error:
         raise DataError(f"{path}: {str(error).removeprefix(f'{place.path}: ')}") from error
+    return Clip(frames_THWC, note)
+
+
+def _read_file(path: str, sampling: Sampling, span: TimeRange) -> Clip:
+    try:
+        frames_THWC, note = read_video(path, sampling, span)
+    except DataError as error:
+        name = Path(path).name
+        if not is_picture(name) or is_clip(name) or not Path(path).is_file():
+            raise
+        raise DataError(
+            f"{path}: no video, but a picture by its name; give a video, or the folder that holds "
+            "the frames of a clip"
+        ) from error
     return Clip(frames_THWC, note)
 
 

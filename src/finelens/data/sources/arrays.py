@@ -90,6 +90,15 @@ def list_places(file: Path) -> list[str]:
     ]
 
 
+def holds_clips(file: Path) -> bool:
+    """Return whether an ``.npz`` or ``.npy`` file holds arrays (N, T, H, W, 3).
+
+    Raises:
+        DataError: If it is damaged.
+    """
+    return bool(_clips_of(file)[0])
+
+
 def holds_arrays(folder: Path) -> bool:
     """Return whether a folder directly holds ``.npz`` or ``.npy`` files."""
     return any(file.suffix.lower() in ARRAY_EXTENSIONS for file in folder.iterdir())
