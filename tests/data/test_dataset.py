@@ -5,7 +5,7 @@ from PIL import Image
 
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.augment.generator import sample_generator
-from finelens.data.dataset import PictureDataset, collate
+from finelens.data.dataset import PictureDataset
 from finelens.data.images import read_image
 from finelens.data.preprocessing import Preprocessing
 from finelens.errors import DataError
@@ -52,9 +52,9 @@ def test_unreadable_picture_is_a_row_of_zeros_with_its_reason(paths, on_error):
     assert sample.error.startswith(f"{paths[1]}: not a picture")
 
 
-def test_collate_keeps_the_order_of_samples(paths):
+def test_batch_keeps_the_order_of_its_keys(paths):
     dataset = PictureDataset(paths, TARGETS, PREPROCESSING)
-    batch = collate([dataset[(0, 0, index)] for index in (2, 1, 0)])
+    batch = dataset.read_batch([(0, 0, index) for index in (2, 1, 0)])
     assert batch.images_BCHW.shape == (3, 3, 16, 16)
     assert batch.images_BCHW.dtype == torch.uint8
     assert batch.indices_B.tolist() == [2, 1, 0]

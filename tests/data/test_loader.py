@@ -2,11 +2,14 @@ import gc
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -177,7 +180,8 @@ def test_dead_worker_is_told_in_one_line(paths):
     next(batches)
     [worker] = children() - others
     killing = threading.Timer(0.1, os.kill, (worker, signal.SIGKILL))
-    with pytest.raises(RunError, match=r"a loader process died.*num_workers=0") as caught:
+    told = r"a loader process died by signal SIGKILL.*num_workers=0"
+    with pytest.raises(RunError, match=told) as caught:
         killing.start()
         list(batches)
     assert "\n" not in str(caught.value)
@@ -206,34 +210,111 @@ def test_failed_epoch_ends_its_workers_and_the_next_starts_new_ones(paths, tmp_p
     assert children() <= others
 
 
-def read_until_interrupted(paths, told):
-    """Run in a process group of its own, as under a terminal, with all it says in a file."""
-    os.setsid()
-    os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT), 1)
-    os.dup2(1, 2)
-    loader = make_loader(paths * 2000, num_workers=2)
-    try:
-        for _ in loader.epoch(0):
-            os.write(1, b".")
-            time.sleep(0.05)
-    except KeyboardInterrupt:
-        loader.close()
-        os.write(1, b"stopped")
+# a process of its own, not a fork of this one, whose threads may hold locks
+_READ_UNTIL_INTERRUPTED = """
+import os, sys, time
+import numpy as np
+from finelens.data.dataset import PictureDataset
+from finelens.data.loader import Loader
+from finelens.data.preprocessing import Preprocessing
+
+paths = sys.argv[1:] * 2000
+preprocessing = Preprocessing(16, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+dataset = PictureDataset(paths, np.zeros((len(paths), 2), np.float32), preprocessing)
+loader = Loader(dataset, batch_size=4, shuffle=True, seed=7, num_workers=2)
+try:
+    for _ in loader.epoch(0):
+        os.write(1, b".")
+        time.sleep(0.05)
+except KeyboardInterrupt:
+    loader.close()
+    os.write(1, b"stopped")
+"""
 
 
 def test_interrupt_ends_the_workers_without_their_tracebacks(paths, tmp_path):
     told = tmp_path / "told"
-    context = torch.multiprocessing.get_context("fork")
-    process = context.Process(target=read_until_interrupted, args=(paths, told))
-    process.start()
-    started = time.monotonic()
-    while not (told.exists() and told.read_bytes()) and time.monotonic() < started + 120:
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
-    process.join(120)
-    process.kill()
-    assert process.exitcode == 0
+    command = [sys.executable, "-c", _READ_UNTIL_INTERRUPTED, *paths]
+    with told.open("wb") as file:
+        # as under a terminal: a process group of its own, which Ctrl-C reaches whole
+        reader = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+    try:
+        started = time.monotonic()
+        while not told.read_bytes().endswith(b".") and time.monotonic() < started + 120:
+            time.sleep(0.05)
+        os.killpg(reader.pid, signal.SIGINT)
+        assert reader.wait(120) == 0, told.read_text()
+    finally:
+        reader.kill()
     assert told.read_bytes().strip(b".") == b"stopped"
+
+
+class Broken(PictureDataset):
+    def read(self, keys, images_BCHW):
+        if any(index == 6 for _, _, index in keys):
+            raise ZeroDivisionError("on purpose")
+        return super().read(keys, images_BCHW)
+
+
+def test_failure_in_a_worker_comes_with_its_traceback(paths):
+    others = children()
+    dataset = Broken(paths, np.zeros((len(paths), 2), np.float32), PREPROCESSING)
+    loader = Loader(dataset, batch_size=4, shuffle=False, seed=0, num_workers=2)
+    batches = loader.epoch(0)
+    assert next(batches).indices_B.tolist() == [0, 1, 2, 3]
+    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*ZeroDivisionError: on purpose"):
+        next(batches)
+    assert children() <= others
+
+
+def test_batches_outlive_the_memory_they_came_in(paths):
+    batches = list(make_loader(paths * 4, num_workers=2).epoch(0))
+    assert_same(batches, make_loader(paths * 4).epoch(0))
+
+
+@pytest.mark.parametrize("num_taken", [1, 2, 3])
+def test_epochs_left_one_after_the_other_leave_nothing_behind(paths, num_taken):
+    loader = make_loader(paths * 3, num_workers=2)
+    left = [loader.epoch(epoch) for epoch in range(3)]
+    for batches in left:
+        for _ in range(num_taken):
+            next(batches)
+    assert_same(loader.epoch(3), make_loader(paths * 3).epoch(3))
+    with pytest.raises(RuntimeError, match="left for others"):
+        next(left[-1])
+
+
+def ends_soon(is_running):
+    last = time.monotonic() + 20
+    while is_running() and time.monotonic() < last:
+        time.sleep(0.02)
+    return not is_running()
+
+
+def test_workers_end_with_a_forgotten_loader(paths):
+    others = children()
+    loader = make_loader(paths, num_workers=2)
+    next(loader.epoch(0))
+    assert len(children() - others) == 2
+    del loader
+    gc.collect()
+    assert ends_soon(lambda: children() - others)
+
+
+def test_workers_end_when_the_parent_is_killed(paths, tmp_path):
+    told = tmp_path / "told"
+    command = [sys.executable, "-c", _READ_UNTIL_INTERRUPTED, *paths]
+    with told.open("wb") as file, subprocess.Popen(command, stdout=file) as reader:
+        started = time.monotonic()
+        while not told.read_bytes() and time.monotonic() < started + 120:
+            time.sleep(0.05)
+        workers = psutil.Process(reader.pid).children()
+        reader.kill()
+    assert len(workers) == 2
+    # nobody waits for an orphan's exit code: a zombie has ended
+    assert ends_soon(lambda: any(
+        worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers
+    ))  # fmt: skip
 
 
 class Collecting(PictureDataset):

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.augment.generator import sample_generator
@@ -45,6 +44,18 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What is said of a batch's examples beside their views.
+
+    ``errors`` holds, for each, why it is unreadable (and its view zeros), or None; ``notes`` what
+    a person should know of its file, or None.
+    """
+
+    errors: tuple[str | None, ...]
+    notes: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
 class Batch:
     """B samples: uint8 views (B, C, S, S), float32 targets (B, K), int64 dataset indices (B,).
 
@@ -59,8 +70,8 @@ class Batch:
     notes: tuple[str | None, ...]
 
 
-class PictureDataset(Dataset[Sample]):
-    """Pictures or clips by key; plain lists and arrays, so that loader processes may fork.
+class PictureDataset:
+    """Pictures or clips by key; plain lists and arrays, so that readers may fork.
 
     They are clips where the view's preprocessing has ``frames``. One draw serves all frames of a
     clip.
@@ -104,7 +115,7 @@ class PictureDataset(Dataset[Sample]):
     def __getitem__(self, key: SampleKey) -> Sample:
         """Return the sample of (seed, epoch, index); an unreadable picture never raises here.
 
-        A loader process would wrap the error in its traceback: it travels as text instead.
+        Between processes it travels as text.
         """
         seed, epoch, index = key
         target_K = torch.tensor(self.targets_NK[index])
@@ -116,6 +127,30 @@ class PictureDataset(Dataset[Sample]):
         with one_thread():
             view = self.view.draw(begun, sample_generator(seed, epoch, index))
         return Sample(view, target_K, index, error=None, note=note)
+
+    def read_batch(self, keys: Sequence[SampleKey], *, pin_memory: bool = False) -> Batch:
+        """Return the batch of B keys, read in this process."""
+        shape = (len(keys), *self.shape)
+        images_BCHW = torch.empty(shape, dtype=torch.uint8, pin_memory=pin_memory)
+        return self.batch(keys, images_BCHW, self.read(keys, images_BCHW))
+
+    def read(self, keys: Sequence[SampleKey], images_BCHW: Tensor) -> Told:
+        """Write the views of B keys to ``images_BCHW``; return what is said of them."""
+        samples = []
+        with one_thread():
+            for view_CHW, key in zip(images_BCHW, keys, strict=True):
+                sample = self[key]
+                view_CHW.copy_(sample.image)
+                samples.append(sample)
+        return Told(
+            tuple(sample.error for sample in samples), tuple(sample.note for sample in samples)
+        )
+
+    def batch(self, keys: Sequence[SampleKey], images_BCHW: Tensor, told: Told) -> Batch:
+        """Return the batch of B keys whose views were read."""
+        indices_B = torch.tensor([index for _, _, index in keys])
+        targets_BK = torch.from_numpy(self.targets_NK[indices_B.numpy()])
+        return Batch(images_BCHW, targets_BK, indices_B, told.errors, told.notes)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -168,16 +203,3 @@ class PictureDataset(Dataset[Sample]):
         sampling = (preprocessing.frames, preprocessing.stride, preprocessing.start,
                     *self.spans[index])  # fmt: skip
         return f"{sampling} {self.view.beginning}"
-
-
-def collate(samples: Sequence[Sample]) -> Batch:
-    """Return samples of one dataset as one batch."""
-    with one_thread():
-        images_BCHW = torch.stack([sample.image for sample in samples])
-    return Batch(
-        images_BCHW,
-        torch.stack([sample.target_K for sample in samples]),
-        torch.tensor([sample.index for sample in samples]),
-        tuple(sample.error for sample in samples),
-        tuple(sample.note for sample in samples),
-    )

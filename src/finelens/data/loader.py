@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import itertools
 import math
 import operator
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Sampler
-from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from finelens.data.augment.generator import sample_generator
-from finelens.data.dataset import Batch, PictureDataset, SampleKey, collate
-from finelens.errors import DataError, RunError
+from finelens.data.dataset import Batch, PictureDataset, SampleKey
+from finelens.data.readers import Readers
+from finelens.errors import DataError
 
 _ORDER = 2**64 - 1  # the generator of an index that no sample has shuffles the epoch
 _FEW_EXAMPLES = 256  # read sooner than processes start
@@ -46,6 +41,7 @@ class Loader:
         batches_per_epoch: Length of an epoch; None: one pass.
         shard: Which training process of how many this is; each takes its part of every batch,
             or the batch's first sample where there is none for it.
+        pin_memory: Whether batches come in page-locked memory, for a CUDA device.
     """
 
     def __init__(
@@ -58,18 +54,13 @@ class Loader:
         num_workers: int = 0,
         batches_per_epoch: int | None = None,
         shard: tuple[int, int] = (0, 1),
+        pin_memory: bool = False,
     ) -> None:
         self.dataset = dataset
         self._keys = _EpochKeys(len(dataset), batch_size, shuffle, seed, shard, batches_per_epoch)
-        self._batches = DataLoader(
-            dataset,
-            batch_sampler=self._keys,  # pyright: ignore[reportArgumentType]  # keys, not ints
-            num_workers=num_workers,
-            collate_fn=collate,
-            worker_init_fn=_begin_worker,
-            persistent_workers=num_workers > 0,
-            generator=torch.Generator(),  # else every epoch draws from the global one
-        )
+        self._num_workers = num_workers
+        self._pin_memory = pin_memory
+        self._readers: Readers | None = None
 
     def __len__(self) -> int:
         """Return the batches of an epoch."""
@@ -97,44 +88,46 @@ class Loader:
             DataError: While iterating, if a picture is unreadable and the dataset says so.
             RunError: While iterating, if a worker died.
         """
-        self._keys.epoch, self._keys.skip = epoch, skip
-        return self._checked(iter(self._batches))
+        self._keys.epoch = epoch
+        # drawn now: another epoch may be asked for before the first batch is taken
+        return self._checked(self._keys.batches(epoch, skip))
 
     def close(self) -> None:
         """End the workers now; a later epoch starts new ones.
 
-        Without it they end with the loader, or ten seconds late if a traceback holds on to it.
+        Without it they end with the loader.
         """
-        workers, self._batches._iterator = self._batches._iterator, None
-        if isinstance(workers, _MultiProcessingDataLoaderIter):
-            # torch may tell of a worker's death here, and again
-            with contextlib.suppress(RuntimeError):
-                workers._shutdown_workers()
+        readers, self._readers = self._readers, None
+        if readers is not None:
+            readers.close()
 
-    def _checked(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+    def _checked(self, keys: Iterator[list[SampleKey]]) -> Iterator[Batch]:
         try:
-            for batch in batches:
+            for batch in self._batches(keys):
                 if self.dataset.on_error == "raise":
                     _raise_first(batch.errors)
                 yield batch
         except GeneratorExit:
             raise  # an epoch left early: workers stay for the next
-        except (ConnectionError, EOFError, FileNotFoundError, RuntimeError) as error:
-            self.close()
-            if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
-                raise
-            reason = str(error).partition("\n")[0]
-            raise RunError(
-                f"a loader process died, perhaps for want of memory ({reason}); "
-                "set train.num_workers=0 or a smaller train.batch_size"
-            ) from error
         except BaseException:
             self.close()
             raise
 
+    def _batches(self, keys: Iterator[list[SampleKey]]) -> Iterator[Batch]:
+        if self._num_workers:
+            if self._readers is None:
+                self._readers = Readers(
+                    self.dataset, self._num_workers, self._keys.most_samples,
+                    pin_memory=self._pin_memory,
+                )  # fmt: skip
+            yield from self._readers.batches(keys)
+            return
+        for of_batch in keys:
+            yield self.dataset.read_batch(of_batch, pin_memory=self._pin_memory)
 
-class _EpochKeys(Sampler[list[SampleKey]]):
-    """The keys of each batch, drawn here in the parent: workers hold no state."""
+
+class _EpochKeys:
+    """The keys of each batch, drawn in the parent: workers hold no state."""
 
     def __init__(
         self,
@@ -150,12 +143,13 @@ class _EpochKeys(Sampler[list[SampleKey]]):
         self._batch_size = batch_size
         num_full, rest = divmod(num_examples, batch_size)
         joins = shuffle and num_full > 0 and rest < 2 * shard[1] and batch_size > 1
+        most = min(num_examples, batch_size + rest * joins)
+        self.most_samples = max(1, math.ceil(most / shard[1]))
         self._pass_batches = num_full if joins else math.ceil(num_examples / batch_size)
         self._num_batches = batches_per_epoch or self._pass_batches
         self._shuffle = shuffle
         self._seed = seed
         self.epoch = 0
-        self.skip = 0
 
     def __len__(self) -> int:
         return self._num_batches
@@ -176,11 +170,8 @@ class _EpochKeys(Sampler[list[SampleKey]]):
         start = number * self._batch_size
         return turn, start, self._num_examples if is_last else start + self._batch_size
 
-    def __iter__(self) -> Iterator[list[SampleKey]]:
-        # bound now: the epoch may move on before the first batch is taken
-        return self._batches(self.epoch, self.skip)
-
-    def _batches(self, epoch: int, skip: int) -> Iterator[list[SampleKey]]:
+    def batches(self, epoch: int, skip: int) -> Iterator[list[SampleKey]]:
+        """Return the keys of an epoch's batches but the first ``skip``."""
         first, step = self._shard
         places = (self._place(epoch, number) for number in range(skip, self._num_batches))
         for turn, of_pass in itertools.groupby(places, key=operator.itemgetter(0)):
@@ -215,11 +206,3 @@ def _raise_first(errors: Sequence[str | None]) -> None:
     for error in errors:
         if error is not None:
             raise DataError(f"{error}; mend or remove the file, or set data.bad_files=skip")
-
-
-def _begin_worker(_worker: int) -> None:
-    # Ctrl-C reaches the whole process group; the parent ends its workers itself
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # what the parent has thrown away may own threads (a decoder, a pool); they do not exist
-    # here, and to tear it down would wait for them without end
-    gc.freeze()

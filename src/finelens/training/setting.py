@@ -118,6 +118,7 @@ class Setting:
             num_workers=resolve_workers(train.num_workers, part.num_examples),
             batches_per_epoch=None if augmentation is None else train.batches_per_epoch,
             shard=self._shard if augmentation is not None else (0, 1),
+            pin_memory=self.accelerator.device.type == "cuda",
         )
 
     @property
