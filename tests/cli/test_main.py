@@ -55,7 +55,7 @@ def test_help_and_recipes_import_nothing_heavy():
         "from finelens.cli.main import main\n"
         "sys.argv = ['finelens', 'recipes']\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "heavy = {'torch', 'polars', 'timm', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
+        "heavy = {'torch', 'numpy', 'polars', 'timm', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
         "sys.exit(', '.join(sorted(heavy)) or 0)\n"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -7,9 +7,8 @@ from finelens.config.load import (
     load_recipe,
     parse_recipe,
     read_yaml,
-    recipe_names,
-    recipe_text,
 )
+from finelens.config.packaged import recipe_names
 from finelens.config.schema import Recipe
 from finelens.errors import ConfigError
 
@@ -40,17 +39,6 @@ def problem(load):
         return "\n".join(line.split("my.yaml: ")[-1] for line in lines)
 
     return problem
-
-
-def test_the_default_recipes_are_packaged():
-    assert "finetune" in recipe_names()
-    assert recipe_names() == sorted(recipe_names())
-
-
-@pytest.mark.parametrize("name", recipe_names())
-def test_every_packaged_recipe_says_what_it_is_for(name):
-    assert load_recipe(name).description
-    assert recipe_text(name).strip()
 
 
 @pytest.mark.parametrize("name", recipe_names())

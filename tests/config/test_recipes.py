@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR
 
-from finelens.config.load import load_recipe, recipe_text
+from finelens.config.load import load_recipe
+from finelens.config.packaged import recipe_text
 from finelens.training.schedule import build_schedule
 
 INCEPTION = ("a2d-inception-v3", "a2d-inception-v3-partial")

@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from finelens.config.load import load_recipe, recipe_names
+from finelens.config.load import load_recipe
+from finelens.config.packaged import recipe_names
 from finelens.data.manifest import build_manifest
 from finelens.data.sources.read import read_source
 from finelens.data.splits import complete_splits

@@ -9,8 +9,9 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from finelens.config.load import load_recipe, recipe_names
+from finelens.config.load import load_recipe
 from finelens.config.notation import parse_yaml
+from finelens.config.packaged import recipe_names
 from finelens.config.schema import InputConfig, Recipe
 from finelens.config.training import AugmentStep
 from finelens.data.augment.augmentation import Augmentation

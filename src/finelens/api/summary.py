@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from finelens.config.load import load_recipe, parse_recipe, read_yaml, recipe_names
+from finelens.config.load import load_recipe, parse_recipe, read_yaml
+from finelens.config.packaged import recipe_names
 from finelens.config.schema import Recipe
 from finelens.errors import ConfigError
 from finelens.models.build import build_classifier, build_preprocessing

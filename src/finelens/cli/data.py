@@ -95,12 +95,13 @@ def recipes(
     name: Annotated[str | None, typer.Argument(help="A recipe to show.")] = None,
 ) -> None:
     """List the packaged recipes, or show one."""
-    from finelens.config.load import load_recipe, recipe_names, recipe_text
+    from finelens.config.packaged import recipe_descriptions, recipe_text
 
     if name is not None:
         typer.echo(recipe_text(name).rstrip())
         return
-    width = max(len(known) for known in recipe_names())
-    for known in recipe_names():
-        typer.echo(f"{known:<{width}}  {load_recipe(known).description}")
+    descriptions = recipe_descriptions()
+    width = max(map(len, descriptions))
+    for known, description in descriptions.items():
+        typer.echo(f"{known:<{width}}  {description}")
     typer.echo("show one: finelens recipes NAME; use one: finelens train NAME --data DATA")

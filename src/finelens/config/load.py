@@ -3,44 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from finelens.config.notation import parse_yaml, to_yaml
+from finelens.config.packaged import read_text, recipe_text
 from finelens.config.problems import tell_problems
 from finelens.config.schema import Recipe
 from finelens.config.settings import apply_setting
-from finelens.errors import ConfigError, did_you_mean
-
-_PACKAGED = resources.files("finelens.config") / "recipes"
-
-
-def recipe_names() -> list[str]:
-    """Return the names of the packaged recipes, sorted."""
-    return sorted(
-        item.name.removesuffix(".yaml")
-        for item in _PACKAGED.iterdir()
-        if item.name.endswith(".yaml")
-    )
-
-
-def recipe_text(name: str) -> str:
-    """Return a packaged recipe's YAML, or that of the file of this name.
-
-    Raises:
-        ConfigError: If neither is there.
-    """
-    if name in recipe_names():
-        return (_PACKAGED / f"{name}.yaml").read_text(encoding="utf-8")
-    path = Path(name)
-    if path.suffix in {".yaml", ".yml"}:
-        return _read(path)
-    raise ConfigError(
-        f'recipe "{name}" is neither packaged nor a .yaml file{did_you_mean(name, recipe_names())}'
-    )
+from finelens.errors import ConfigError
 
 
 def load_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
@@ -66,7 +39,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: If it cannot be read, or is no mapping.
     """
-    return _read_mapping(_read(path), str(path))
+    return _read_mapping(read_text(path), str(path))
 
 
 def parse_recipe(content: dict[str, Any], *, origin: str) -> Recipe:
@@ -84,15 +57,6 @@ def parse_recipe(content: dict[str, Any], *, origin: str) -> Recipe:
 def dump_recipe(recipe: Recipe) -> str:
     """Return a recipe as YAML with every default written out."""
     return to_yaml(recipe.model_dump(mode="json"))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"recipe {path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"recipe {path}: cannot be read: it is no UTF-8 text") from error
 
 
 def _read_mapping(text: str, name: str) -> dict[str, Any]:
