@@ -1,6 +1,8 @@
 import json
 
-from finelens.reporting import group_results as results
+import polars as pl
+import pytest
+
 from finelens.reporting.cautions import find_cautions
 from finelens.reporting.evidence import read_evidence
 from finelens.reporting.group_results import group_results
@@ -66,11 +68,27 @@ def test_one_group_says_nothing_of_another(make_run):
     assert part["intervals"][0]["by_group"] is None
 
 
-def test_many_groups_are_cut_to_the_worst(make_run, monkeypatch):
-    monkeypatch.setattr(results, "MOST_GROUPS", 3)
-    part = results_of(make_run(groups=[f"g{n // 2}" for n in range(24)]))[0]
-    assert len(part["rows"]) == 3
-    assert part["cut"] == "The worst 3 of 12; groups.parquet has all."
+@pytest.mark.parametrize(("seed", "size"), [(0, 2), (1, 3)])
+def test_many_groups_are_cut_to_the_worst_and_the_rest_is_told(make_run, seed, size):
+    run = make_run(groups=[f"g{n // size}" for n in range(96)], num_examples=96, seed=seed)
+    part = results_of(run)[0]
+    values = pl.read_parquet(run.evaluation("test") / "groups.parquet")["example_f1"].to_list()
+    assert [row["value"] for row in part["rows"]] == sorted(values)[:12]
+    reach = [f"{value:.1%}" for value in (sorted(values)[12], max(values))]
+    assert part["cut"] == (
+        f"The worst 12 of {96 // size} groups; example F1 of the other {96 // size - 12} is "
+        f"{' to '.join(dict.fromkeys(reach))}. evaluation/test/groups.parquet has all."
+    )
+
+
+def test_few_groups_are_not_cut(make_run):
+    assert results_of(make_run(groups=["a", "b"] * 12))[0]["cut"] == ""
+
+
+def test_groups_of_many_classes_name_the_first_of_them(make_run):
+    classes = tuple("abcdef")
+    part = results_of(make_run(kind=TaskKind.MULTI_CLASS, classes=classes, groups=["g"] * 24))[0]
+    assert part["rows"][0]["labels"] == "a, b, c and 3 more"
 
 
 def test_a_caution_names_the_interval_that_groups_make_wider(make_run):

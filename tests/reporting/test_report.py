@@ -251,7 +251,7 @@ def test_groups_are_listed_worst_first_with_both_intervals(make_clip_run):
     metrics = json.loads((run.evaluation("test") / "metrics.json").read_text())
     table = pl.read_parquet(run.evaluation("test") / "groups.parquet")
     section = path.read_text().split('<section id="groups">')[1].split("</section>")[0]
-    shown = re.findall(r'<th scope="row" data-value="(tape [^"]+)"', section)
+    shown = re.findall(r'<th scope="row" class="long" data-value="(tape [^"]+)"', section)
     assert [html.unescape(name) for name in shown] == 2 * table["group"].to_list()
     assert table["accuracy"].is_sorted()
     for low, high in (metrics["intervals"]["accuracy"], metrics["groups"]["intervals"]["accuracy"]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from finelens.reporting.evidence import Evidence
@@ -10,7 +10,8 @@ from finelens.reporting.page import number, percent
 from finelens.reporting.record import METRIC_WORDS, RunRecord, interval_of, metric_of
 from finelens.reporting.verdict import SIGNIFICANT, tell_p
 
-MOST_GROUPS = 100
+MOST_GROUPS = 12
+MOST_LABELS = 3
 FEW_GROUPS = 20
 _FIGURE_METRICS = {"accuracy": "accuracy", "example_f1": "example.f1"}
 
@@ -55,12 +56,10 @@ def _of_split(record: RunRecord, evidence: Evidence) -> dict[str, Any]:
         "figure": METRIC_WORDS[metric],
         "rows": [
             {"group": row["group"], "num_examples": row["num_examples"],
-             "labels": ", ".join(row["labels"]) or "none", "value": row[summary["figure"]]}
+             "labels": _told_labels(row["labels"]), "value": row[summary["figure"]]}
             for row in table.head(MOST_GROUPS).iter_rows(named=True)
         ],
-        "cut": f"The worst {MOST_GROUPS} of {table.height}; groups.parquet has all."
-        if table.height > MOST_GROUPS
-        else "",
+        "cut": _cut(table[summary["figure"]].to_list(), METRIC_WORDS[metric], evidence.split),
         "evenness": _evenness(record, summary, METRIC_WORDS[metric]),
         "intervals": [
             {"words": METRIC_WORDS[name], "value": metric_of(metrics, name),
@@ -69,6 +68,26 @@ def _of_split(record: RunRecord, evidence: Evidence) -> dict[str, Any]:
         ],
         "few": _few(summary["num_groups"] + summary["num_without_group"]),
     }  # fmt: skip
+
+
+def _told_labels(labels: Sequence[str]) -> str:
+    more = len(labels) - MOST_LABELS
+    told = ", ".join(labels[:MOST_LABELS]) or "none"
+    return f"{told} and {more} more" if more > 0 else told
+
+
+def _cut(values: Sequence[float], words: str, split: str) -> str:
+    """Return the sentence on the groups that the table leaves out, best of all last, or nothing."""
+    others = values[MOST_GROUPS:]
+    if not others:
+        return ""
+    reach = percent(others[0])
+    if others[-1] != others[0]:
+        reach += f" to {percent(others[-1])}"
+    return (
+        f"The worst {MOST_GROUPS} of {len(values)} groups; {words} of the other {len(others)} is "
+        f"{reach}. evaluation/{split}/groups.parquet has all."
+    )
 
 
 def _evenness(record: RunRecord, summary: Mapping[str, Any], words: str) -> str:
