@@ -14,7 +14,11 @@ def check_torch() -> None:
         FinelensError: If they were built for different releases of torch; it says the mend.
     """
     try:
-        importlib.import_module("torchvision")
+        from finelens.late_compiler import late_compiler
+
+        with late_compiler():
+            importlib.import_module("torchvision")
+            importlib.import_module("torchvision.transforms.v2")
     except (ImportError, RuntimeError, AttributeError, OSError) as error:
         # "operator torchvision::nms does not exist", or a symbol of the other release
         reason = str(error).partition("\n")[0]

@@ -17,15 +17,18 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import huggingface_hub.constants
-import timm
-import torchvision.models
-from timm.data.config import resolve_data_config
 from torch import nn
 
 from finelens.errors import ModelError, did_you_mean
+from finelens.late_compiler import late_compiler
 from finelens.models.auxiliary import TAPS, take_auxiliary
 from finelens.models.backbone import MISFITS, Backbone, InputSpec, one_line
 from finelens.models.clip_networks import CLIP_NETWORKS, clip_input, clip_options
+
+with late_compiler():
+    import timm
+    import torchvision.models
+    from timm.data.config import resolve_data_config
 
 TORCHVISION = "torchvision:"
 VIDEO_NETWORKS = ("mc3_18", "r2plus1d_18", "r3d_18", "s3d")

@@ -19,7 +19,7 @@ from finelens.web.decoder import READY, REFUSED, Job, decode_forever
 from finelens.web.limits import Limits
 from finelens.web.problems import Refusal
 
-_PRELOADED = ["finelens.web.decoder"]
+_PRELOADED = ["finelens.web.preloaded"]
 _START_S = 120.0
 _END_S = 5.0
 
