@@ -42,6 +42,20 @@ def test_check_counts_classes_and_finds_nothing_wrong(finelens_command, folder_d
     assert f"finelens train --data {folder_data}" in output
 
 
+def test_check_says_what_to_do_about_imbalance(finelens_command, folder_data, tmp_path):
+    shutil.copytree(folder_data, tmp_path / "data")
+    rare = sorted((tmp_path / "data" / "red").iterdir())
+    for file in rare[3:]:
+        file.unlink()
+    code, output, _ = finelens_command("check", tmp_path / "data")
+    assert code == 0
+    count = len(list((folder_data / "blue").iterdir()))
+    assert f"imbalance: the most frequent class has {count / 3:.1f} x the rarest's" in output
+    assert "--set loss.class_weights=balanced" in output
+    assert "nothing stands against training, but see the imbalance; next:" in output
+    assert "imbalance" not in finelens_command("check", folder_data)[1]
+
+
 def test_check_names_unreadable_files_duplicates_and_leaks(finelens_command, folder_data, tmp_path):
     for split in ("train", "val"):
         shutil.copytree(folder_data / "red", tmp_path / split / "red")

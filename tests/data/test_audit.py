@@ -90,6 +90,20 @@ def test_clean_data_is_clean_and_missing_classes_are_infinitely_rare(tmp_path):
     assert audit(manifest_of(tmp_path, rows), Verification({})).imbalance == math.inf
 
 
+@pytest.mark.parametrize(("num_rare", "is_imbalanced"), [(0, False), (1, True), (2, False)])
+def test_five_times_as_many_pictures_of_a_class_are_told_and_no_reason_against_training(
+    tmp_path, num_rare, is_imbalanced
+):
+    labels = ["a"] * 5 + ["b"] * num_rare
+    rows = [(f"{n}.jpg", encoded(picture(n)), [label], None, None)
+            for n, label in enumerate(labels)]  # fmt: skip
+    rows.append(("val.jpg", encoded(picture(9)), ["b"], "val", None))
+    rows = [(*row[:3], row[3] or "train", None) for row in rows]
+    found = audit(manifest_of(tmp_path, rows), Verification({}))
+    assert found.is_imbalanced == is_imbalanced
+    assert found.is_clean == (num_rare > 0)
+
+
 def test_clips_without_groups_are_noted_and_no_reason_against_training(tmp_path):
     rows = [(f"{n}.avi", bytes([n]), ["ab"[n % 2]], None, None) for n in range(4)]
     problems = Verification({name: "empty" for name, *_ in rows})

@@ -1,8 +1,11 @@
 import json
 
+import polars as pl
+
 from finelens.reporting.cautions import find_cautions
 from finelens.reporting.record import read_record
 from finelens.reporting.report import write_report
+from finelens.task import TaskKind
 
 
 def cautions_of(run, **settings):
@@ -96,3 +99,23 @@ def test_clips_that_were_divided_without_groups_are_told(make_run):
     assert "have no group" not in cautions_of(run)
     change(run.environment, group_note="9 of 9 clips have no group: clips of one recording may")
     assert "9 of 9 clips have no group: clips of one recording may." in cautions_of(run)
+
+
+def test_uneven_classes_are_told_where_accuracy_hides_the_rare_and_nothing_weighs_them(make_run):
+    labels = [["dog"]] * 10 + [["car & cat"]] * 2 + [["<u>ball</u>"]] * 7
+    table = pl.DataFrame({"split": ["train"] * 19, "labels": labels})
+
+    def cautions(name, *, rows=table, **settings):
+        run = make_run(name, **settings)
+        rows.write_parquet(run.manifest)
+        return run, cautions_of(run)
+
+    run, told = cautions("uneven", kind=TaskKind.MULTI_CLASS)
+    macro = json.loads((run.evaluation("test") / "metrics.json").read_text())["macro"]["f1"]
+    assert "dog has 5.0 x the training pictures of car & cat" in told
+    assert f"macro F1 ({macro:.1%})" in told
+    assert "accuracy hides" not in cautions("multi-label")[1]
+    weighed = {"loss": {"class_weights": "balanced"}}
+    assert "accuracy hides" not in cautions("w", kind=TaskKind.MULTI_CLASS, recipe=weighed)[1]
+    even = cautions("even", kind=TaskKind.MULTI_CLASS, rows=table.tail(18))[1]
+    assert "accuracy hides" not in even

@@ -22,7 +22,10 @@ def print_audit(audit: Audit, data: Path) -> None:
     print_table(audit.counts)
     for line in audit_lines(audit):
         CONSOLE.print(line, markup=False, soft_wrap=True)
-    verdict = "nothing stands against training" if audit.is_clean else "mend the above first"
+    verdict = "mend the above first"
+    if audit.is_clean:
+        uneven = ", but see the imbalance" if audit.is_imbalanced else ""
+        verdict = f"nothing stands against training{uneven}"
     recipe = "finetune-clips " if audit.media == "clips" else ""
     CONSOLE.print(
         f"{verdict}; next: finelens train {recipe}--data {typed(data)}",
@@ -41,10 +44,7 @@ def audit_lines(audit: Audit) -> Iterator[str]:
     if audit.num_animated:
         yield f"animated, of which the first frame alone is seen: {audit.num_animated}"
     if math.isfinite(audit.imbalance):
-        yield (
-            f"balance: the most frequent class has {audit.imbalance:.1f} x "
-            f"the rarest's {audit.media}"
-        )
+        yield _balance_line(audit)
     yield from _found(f"class without training {audit.media}", audit.empty_classes)
     if audit.num_unlabelled:
         yield f"without labels: {audit.num_unlabelled}"
@@ -61,6 +61,16 @@ def audit_lines(audit: Audit) -> Iterator[str]:
     yield from _found("group in two splits (leakage)", _told(groups))
     yield from _found(f"same {one}, other labels", _joined(audit.contradictions))
     yield from _group_lines(audit)
+
+
+def _balance_line(audit: Audit) -> str:
+    told = f"the most frequent class has {audit.imbalance:.1f} x the rarest's {audit.media}"
+    if not audit.is_imbalanced:
+        return f"balance: {told}"
+    return (
+        f"imbalance: {told}, so that rare classes count for little in training and in accuracy; "
+        "weigh them with --set loss.class_weights=balanced, and judge by macro F1"
+    )
 
 
 def _clip_lines(clips: pl.DataFrame) -> Iterator[str]:

@@ -15,6 +15,9 @@ from finelens.data.manifest import SPLITS, Manifest
 from finelens.data.media import Medium, count_animated
 from finelens.data.verify import Verification
 
+IMBALANCED = 5.0
+"""From here on the most frequent class rules training: so many times the rarest's pictures."""
+
 # frames of one room look alike where nothing but a person moves
 _MOST_DIFFERENCE = {"pictures": 6.0, "clips": 2.0}
 
@@ -78,6 +81,14 @@ class Audit:
             or self.contradictions
             or self.empty_classes
         )
+
+    @property
+    def is_imbalanced(self) -> bool:
+        """Return whether classes are so uneven that a person should know; no reason not to train.
+
+        Of a class without any picture ``empty_classes`` tells.
+        """
+        return IMBALANCED <= self.imbalance < math.inf
 
     @property
     def empty_classes(self) -> tuple[str, ...]:

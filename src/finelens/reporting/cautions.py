@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from finelens.data.audit import IMBALANCED
 from finelens.reporting.group_results import groups_caution
 from finelens.reporting.record import (
     METRIC_WORDS,
@@ -136,6 +137,24 @@ def _empty_classes(record: RunRecord) -> list[str]:
     ]
 
 
+def _imbalanced(record: RunRecord) -> list[str]:
+    counts = record.counts.train_by_class if record.counts else {}
+    weights = (record.recipe.get("loss") or {}).get("class_weights", "none")
+    # the figures of multi-label data count every class alike, and few positives have their caution
+    if record.task.is_multi_label or weights != "none" or not counts:
+        return []
+    most, least = (choose(counts, key=counts.__getitem__) for choose in (max, min))
+    if counts[most] < IMBALANCED * counts[least]:
+        return []
+    macro_f1 = metric_of(record.metrics[record.shown_split], "macro.f1")
+    figure = "" if macro_f1 is None else f", of which macro F1 ({macro_f1:.1%}) is the mean"
+    return [
+        f"{most} has {counts[most] / counts[least]:.1f} x the training {record.noun}s of {least}, "
+        f"and accuracy hides how rare classes do: see the figures per class{figure}. The recipe "
+        "can weigh them: loss.class_weights balanced."
+    ]
+
+
 def _without_groups(record: RunRecord) -> list[str]:
     note = record.environment.get("group_note")
     return [f"{note}."] if note else []
@@ -199,6 +218,7 @@ CAUTIONS: Sequence[Callable[[RunRecord], list[str]]] = (
     _below_probe,
     _gap_to_training,
     _empty_classes,
+    _imbalanced,
     _alike_in_groups,
     _without_groups,
     _few_pictures,
