@@ -249,6 +249,12 @@ def test_interrupt_ends_the_workers_without_their_tracebacks(paths, tmp_path):
     assert told.read_bytes().strip(b".") == b"stopped"
 
 
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_channels_of_views_lie_last_in_memory(paths, num_workers):
+    batch = next(make_loader(paths, num_workers=num_workers).epoch(0))
+    assert batch.images_BCHW.stride() == (768, 1, 48, 3)
+
+
 class Broken(PictureDataset):
     def read(self, keys, images_BCHW):
         if any(index == 6 for _, _, index in keys):

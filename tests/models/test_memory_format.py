@@ -3,7 +3,7 @@ import torch
 
 from finelens.config.schema import ModelConfig
 from finelens.models.build import build_classifier
-from finelens.models.memory_format import channels_last, to_channels_last
+from finelens.models.memory_format import in_format, to_channels_last
 
 
 @pytest.mark.parametrize(
@@ -24,15 +24,17 @@ def test_clips_give_the_same_logits_channels_last(backbone, options):
         expected_BK = classifier(x_BTCHW)
         assert to_channels_last(classifier) is classifier
         torch.testing.assert_close(
-            classifier(channels_last(x_BTCHW)), expected_BK, atol=1e-4, rtol=1e-4
+            classifier(in_format(x_BTCHW, channels_last=True)), expected_BK, atol=1e-4, rtol=1e-4
         )
 
 
 def test_only_the_memory_is_other():
     x_BTCHW, x_BCHW = torch.randn(2, 8, 3, 32, 32), torch.randn(2, 3, 32, 32)
-    assert torch.equal(channels_last(x_BTCHW), x_BTCHW)
-    assert channels_last(x_BTCHW).stride() == (8 * 3072, 3072, 1, 96, 3)
-    assert channels_last(x_BCHW).stride() == (3072, 1, 96, 3)
+    assert torch.equal(in_format(x_BTCHW, channels_last=True), x_BTCHW)
+    assert in_format(x_BTCHW, channels_last=True).stride() == (8 * 3072, 3072, 1, 96, 3)
+    pictures_BCHW = in_format(x_BCHW, channels_last=True)
+    assert pictures_BCHW.stride() == (3072, 1, 96, 3)
+    assert in_format(pictures_BCHW, channels_last=False).stride() == x_BCHW.stride()
 
 
 def test_weights_of_picture_convolutions_are_channels_last_and_others_as_they_were():

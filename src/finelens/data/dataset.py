@@ -59,8 +59,9 @@ class Told:
 class Batch:
     """B samples: uint8 views (B, C, S, S), float32 targets (B, K), int64 dataset indices (B,).
 
-    Views of clips are (B, T, C, S, S). ``errors`` holds, for each, why it is unreadable (and its
-    view zeros), or None; ``notes`` what a person should know of its file, or None.
+    In memory the channels of a view come last, as they are decoded. Views of clips are
+    (B, T, C, S, S). ``errors`` holds, for each, why it is unreadable (and its view zeros), or
+    None; ``notes`` what a person should know of its file, or None.
     """
 
     images_BCHW: Tensor
@@ -130,8 +131,10 @@ class PictureDataset:
 
     def read_batch(self, keys: Sequence[SampleKey], *, pin_memory: bool = False) -> Batch:
         """Return the batch of B keys, read in this process."""
-        shape = (len(keys), *self.shape)
-        images_BCHW = torch.empty(shape, dtype=torch.uint8, pin_memory=pin_memory)
+        *of_sample, channels, height, width = self.shape
+        shape = (len(keys), *of_sample, height, width, channels)
+        images_BHWC = torch.empty(shape, dtype=torch.uint8, pin_memory=pin_memory)
+        images_BCHW = images_BHWC.movedim(-1, -3)
         return self.batch(keys, images_BCHW, self.read(keys, images_BCHW))
 
     def read(self, keys: Sequence[SampleKey], images_BCHW: Tensor) -> Told:

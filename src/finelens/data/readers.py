@@ -54,12 +54,15 @@ class Readers:
         self._dataset = dataset
         self._pin_memory = pin_memory
         self._turn = 0
-        shape = (_NUM_SLOTS, most_samples, *dataset.shape)
+        *of_sample, channels, height, width = dataset.shape
+        # channels last, as pictures are decoded and as models prefer them
+        shape = (_NUM_SLOTS, most_samples, *of_sample, height, width, channels)
         pipes = [context.Pipe() for _ in range(num_processes)]
         ends = [end for pipe in pipes for end in pipe]
         self._readers: list[_Reader] = []
         for here, there in pipes:
-            slots = _shared_bytes(shape, is_forked=context.get_start_method() == "fork")
+            is_forked = context.get_start_method() == "fork"
+            slots = _shared_bytes(shape, is_forked=is_forked).movedim(-1, -3)
             others = [end for end in ends if end is not there]
             process = context.Process(  # pyright: ignore[reportAttributeAccessIssue]  # of any context
                 target=_serve, args=(dataset, there, others, slots), daemon=True

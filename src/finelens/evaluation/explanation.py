@@ -12,7 +12,7 @@ from torch import Tensor
 
 from finelens.data.heat_map import HeatMap
 from finelens.models.folder import SavedModel
-from finelens.models.memory_format import channels_last
+from finelens.models.memory_format import in_format
 from finelens.models.saliency import grad_cam, spread
 from finelens.models.spatial_layer import SpatialLayer
 
@@ -64,7 +64,7 @@ def explain(
     probabilities_1K = saved.decision.probabilities(task, forward(views))
     chosen = int(probabilities_1K.argmax()) if given is None else given
     device = saved.classifier.head_output.weight.device
-    x = channels_last(preprocessing.normalise(views.to(device)))
+    x = in_format(preprocessing.normalise(views.to(device)), channels_last=True)
     heat_1THW = grad_cam(saved.classifier, x, chosen, layer)
     heat_1TSS = spread(heat_1THW, frames=len(views_TCSS), size=preprocessing.size)
     thresholds = saved.decision.thresholds

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from finelens.errors import ModelError
 from finelens.evaluation.scores import Scores
-from finelens.models.memory_format import channels_last as to_channels_last
+from finelens.models.memory_format import in_format
 from finelens.task import Task
 
 if TYPE_CHECKING:
@@ -106,8 +106,7 @@ def _logits(
     channels_last: bool,
 ) -> np.ndarray:
     x_BCHW = preprocessing.normalise(batch.images_BCHW.to(device, non_blocking=True))
-    if channels_last:
-        x_BCHW = to_channels_last(x_BCHW)
+    x_BCHW = in_format(x_BCHW, channels_last=channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         logits_BK = classifier(x_BCHW)
     return logits_BK.float().cpu().numpy()

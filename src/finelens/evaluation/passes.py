@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from finelens.data.one_thread import one_thread
-from finelens.models.memory_format import channels_last
+from finelens.models.memory_format import in_format
 
 if TYPE_CHECKING:
     from finelens.data.preprocessing import Preprocessing
@@ -48,7 +48,7 @@ def logits_of(
     @torch.inference_mode()
     def passed(images: Tensor) -> NDArray[np.float32]:
         x_BCHW = preprocessing.normalise(_filled(images, pass_size).to(device, non_blocking=True))
-        logits_BK = classifier(channels_last(x_BCHW))
+        logits_BK = classifier(in_format(x_BCHW, channels_last=True))
         return logits_BK[: len(images)].float().cpu().numpy()
 
     passes = images_BCHW.split(pass_size)

@@ -23,8 +23,10 @@ def to_channels_last(module: _Module) -> _Module:
     return module
 
 
-def channels_last(x: Tensor) -> Tensor:
-    """Return pictures (B, C, H, W), or clips' frames (B, T, C, H, W), channels last."""
+def in_format(x: Tensor, *, channels_last: bool) -> Tensor:
+    """Return pictures (B, C, H, W), or clips' frames (B, T, C, H, W), in a memory format."""
+    if not channels_last:
+        return x.contiguous()
     if x.ndim == 4:
         return x.contiguous(memory_format=torch.channels_last)
     frames = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from finelens.data.loader import Loader
 from finelens.data.preprocessing import Preprocessing
 from finelens.models.classifier import Classifier
-from finelens.models.memory_format import channels_last as to_channels_last
+from finelens.models.memory_format import in_format
 from finelens.progress import Advance
 from finelens.runs.directory import write_text_atomic
 
@@ -57,7 +57,7 @@ def extract_features(
         for batch in loader.epoch(0, skip=num_done):
             with torch.inference_mode():
                 images_BCHW = preprocessing.normalise(batch.images_BCHW.to(accelerator.device))
-                images_BCHW = to_channels_last(images_BCHW) if channels_last else images_BCHW
+                images_BCHW = in_format(images_BCHW, channels_last=channels_last)
                 features_BF = classifier.features(images_BCHW)
             features_NF[batch.indices_B.numpy()] = features_BF.float().cpu().numpy()
             num_done += 1

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from finelens.data.loader import Batch, Loader
 from finelens.data.preprocessing import Preprocessing
-from finelens.models.memory_format import channels_last
+from finelens.models.memory_format import in_format
 from finelens.task import Task
 from finelens.training.agreement import batch_agreement
 from finelens.training.losses import Loss
@@ -128,8 +128,7 @@ def _backward(
     """Add a batch's gradients; return the sums over its pictures of loss and agreement."""
     images_BCHW = batch.images_BCHW.to(accelerator.device, non_blocking=True)
     images_BCHW = rule.preprocessing.normalise(images_BCHW)
-    if rule.channels_last:
-        images_BCHW = channels_last(images_BCHW)
+    images_BCHW = in_format(images_BCHW, channels_last=rule.channels_last)
     targets_BK = batch.targets_BK.to(accelerator.device, non_blocking=True)
     with accelerator.autocast():
         outputs = model(images_BCHW)

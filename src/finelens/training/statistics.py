@@ -13,7 +13,7 @@ from finelens.data.loader import Loader
 from finelens.data.preprocessing import Preprocessing
 from finelens.models.classifier import Classifier
 from finelens.models.freeze import set_training
-from finelens.models.memory_format import channels_last as to_channels_last
+from finelens.models.memory_format import in_format
 from finelens.progress import Advance
 
 
@@ -53,7 +53,7 @@ def renew_statistics(
         for batch in loader.epoch(epoch) if norms else ():
             images_BCHW = preprocessing.normalise(batch.images_BCHW.to(device))
             with torch.no_grad():
-                classifier(to_channels_last(images_BCHW) if channels_last else images_BCHW)
+                classifier(in_format(images_BCHW, channels_last=channels_last))
             advance(len(batch.indices_B), "")
 
 
