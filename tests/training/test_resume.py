@@ -195,6 +195,56 @@ def test_killed_and_resumed_run_ends_like_one_left_alone(
     assert_same_result(run, alone(settings))
 
 
+_TRAIN_UNTIL = """
+import contextlib, os, signal
+import finelens
+
+
+class Killing:
+    @contextlib.contextmanager
+    def stage(self, title, total):
+        num_updates = 0
+
+        def advance(num_items, note):
+            nonlocal num_updates
+            num_updates += 1
+            if title.startswith(epoch) and num_updates == update:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        yield advance
+
+    def say(self, line):
+        pass
+
+
+finelens.train("finetune", data, settings=settings, run=run, progress=Killing())
+"""
+"""Kills itself right after an update of an epoch, both given."""
+
+
+@pytest.mark.parametrize(("epoch", "update"), [(2, 1), (2, 2), (4, 2)])
+def test_a_run_killed_in_an_epoch_that_crosses_passes_ends_like_one_left_alone(
+    tmp_path, table_data, tiny_settings, alone, processes, epoch, update
+):
+    # a pass is of three batches, and the second epoch holds the last of the second pass, the third
+    # pass and the first of the fourth; its first update is of two passes
+    settings = tiny_settings(*HARD, "train.batches_per_epoch=5")
+    run = tmp_path / "killed"
+    names = {"data": table_data, "settings": settings, "run": run, "epoch": f"epoch {epoch}/",
+             "update": update}  # fmt: skip
+    process = processes.Process(target=exec, args=(_TRAIN_UNTIL, names))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    state = Checkpoints(run / "checkpoints", minutes=4).load()
+    assert state is not None
+    assert (state["position"]["batch"], state["position"]["update"]) == (
+        2 * update, 3 * (epoch - 1) + update
+    )  # fmt: skip
+    finelens.resume(run)
+    assert_same_result(run, alone(settings))
+
+
 def test_interrupted_run_saves_and_says_how_to_go_on(tmp_path, table_data, tiny_settings):
     settings = tiny_settings("phases.0.epochs=40", "train.checkpoint_minutes=1.0e-4")
     command = [sys.executable, "-c", "from finelens.cli.main import main; main()", "train",
