@@ -1,9 +1,12 @@
+import dataclasses
 import re
+import shutil
 
 import pytest
 
 from finelens.errors import DataError
-from finelens.models.folder import load_model
+from finelens.evaluation.scores import write_scores
+from finelens.models.folder import load_model, read_decision
 from finelens.runs.directory import RunDirectory
 from finelens.web.items import Items
 from finelens.web.schemas import ITEM_ID
@@ -11,9 +14,9 @@ from finelens.web.schemas import ITEM_ID
 
 @pytest.fixture
 def items(trained):
-    def opened(secret):
-        task = load_model(trained / "model").task
-        return Items(RunDirectory(trained), task, is_clips=False, secret=secret)
+    def opened(secret, root=trained):
+        task = load_model(root / "model").task
+        return Items(RunDirectory(root), task, is_clips=False, secret=secret)
 
     return opened
 
@@ -21,7 +24,7 @@ def items(trained):
 def test_an_id_leads_to_its_own_file_and_tells_nothing_of_it(items):
     opened = items(b"k" * 32)
     scores = opened.scores("val")
-    found = [opened.id_of("val", row) for row in range(scores.num_examples)]
+    found = [opened.id_of("val", name) for name in scores.ids]
     assert len(set(found)) == scores.num_examples
     for item, path in zip(found, scores.paths, strict=True):
         assert re.fullmatch(ITEM_ID, item)
@@ -32,11 +35,31 @@ def test_an_id_leads_to_its_own_file_and_tells_nothing_of_it(items):
 
 def test_ids_differ_by_secret_and_by_split(items):
     one, other = items(b"a" * 32), items(b"b" * 32)
-    assert one.id_of("val", 0) == items(b"a" * 32).id_of("val", 0)
-    assert one.id_of("val", 0) != other.id_of("val", 0)
-    assert one.id_of("val", 0) != one.id_of("test", 0)
-    assert one.place(other.id_of("val", 0)) is None
+    name = one.scores("val").ids[0]
+    assert one.id_of("val", name) == items(b"a" * 32).id_of("val", name)
+    assert one.id_of("val", name) != other.id_of("val", name)
+    assert one.id_of("val", name) != one.id_of("test", name)
+    assert one.place(other.id_of("val", name)) is None
     assert one.place("../../etc/passwd") is None
+
+
+def test_scores_that_were_evaluated_anew_are_read_without_a_restart(items, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    opened = items(b"k" * 32, run)
+    before = opened.scores("val")
+    stamps = opened.stamps()
+    assert opened.scores("val") is before
+    assert opened.stamps() == stamps
+    kept, gone = before.ids[1:], before.ids[0]
+    path = run / "evaluation" / "val" / "scores.parquet"
+    fewer = dataclasses.replace(before, errors=("gone", *before.errors[1:])).readable()
+    write_scores(path, fewer, read_decision(run / "model"))
+    assert opened.scores("val").ids == kept
+    assert opened.stamps() != stamps
+    assert opened.find(opened.id_of("val", gone)) is None
+    assert opened.find(opened.id_of("val", kept[3])) == ("val", 3)
+    assert opened.scores("test").ids == items(b"k" * 32).scores("test").ids
 
 
 def test_the_split_is_the_one_named_or_the_first(items):

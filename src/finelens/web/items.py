@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
+import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 from finelens.data.example import Span
 from finelens.errors import DataError, did_you_mean
 from finelens.evaluation.scores import Scores, read_scores
 from finelens.runs.directory import RunDirectory
 from finelens.task import Task
+
+Stamp = tuple[int, ...]
+"""Tells a file from the one that replaced it."""
 
 _ID_BYTES = 16
 
@@ -24,8 +28,17 @@ class Place:
     is_clip: bool
 
 
+@dataclass(frozen=True)
+class _Split:
+    """A split's scores as they were read, and the rows of its ids."""
+
+    stamp: Stamp
+    scores: Scores
+    rows: dict[str, int]
+
+
 class Items:
-    """A run's evaluated splits, read when they are first asked for.
+    """A run's evaluated splits, read when they are first asked for and when they were replaced.
 
     Args:
         directory: The run.
@@ -41,8 +54,8 @@ class Items:
         self._task = task
         self._is_clips = is_clips
         self._secret = secret
-        self.scores = functools.cache(self._scores)
-        self._ids = functools.cache(self._ids_of_split)
+        self._read: dict[str, _Split] = {}
+        self._reading = threading.Lock()
 
     @property
     def splits(self) -> list[str]:
@@ -65,17 +78,24 @@ class Items:
             )
         return name
 
-    def id_of(self, split: str, row: int) -> str:
-        """Return the opaque id of a row of a split's scores."""
+    def scores(self, split: str) -> Scores:
+        """Return an evaluated split's scores: the same object until they are evaluated anew."""
+        return self._latest(split).scores
+
+    def stamps(self) -> tuple[Stamp, ...]:
+        """Return what changes when any split is evaluated anew."""
+        return tuple(_stamp(self._path(split)) for split in self.splits)
+
+    def id_of(self, split: str, name: str) -> str:
+        """Return the opaque id of a picture or clip of a split, by its id in the scores."""
         digest = hashlib.blake2b(key=self._secret, digest_size=_ID_BYTES)
-        name = self.scores(split).ids[row]
         digest.update(f"{self._directory.root.absolute()}\0{split}\0{name}".encode())
         return digest.hexdigest()
 
     def find(self, item: str) -> tuple[str, int] | None:
         """Return an item's split and its row in the split's scores, None if no item has this id."""
         for split in self.splits:
-            row = self._ids(split).get(item)
+            row = self._latest(split).rows.get(item)
             if row is not None:
                 return split, row
         return None
@@ -90,8 +110,24 @@ class Items:
         span = (None, None) if scores.spans is None else scores.spans[row]
         return Place(scores.paths[row], span, is_clip=self._is_clips)
 
-    def _scores(self, split: str) -> Scores:
-        return read_scores(self._directory.evaluation(split) / "scores.parquet", self._task)
+    def _latest(self, split: str) -> _Split:
+        path = self._path(split)
+        with self._reading:
+            stamp = _stamp(path)
+            read = self._read.get(split)
+            if read is None or read.stamp != stamp:
+                scores = read_scores(path, self._task)
+                rows = {self.id_of(split, name): row for row, name in enumerate(scores.ids)}
+                read = self._read[split] = _Split(stamp, scores, rows)
+            return read
 
-    def _ids_of_split(self, split: str) -> dict[str, int]:
-        return {self.id_of(split, row): row for row in range(self.scores(split).num_examples)}
+    def _path(self, split: str) -> Path:
+        return self._directory.evaluation(split) / "scores.parquet"
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return ()  # whoever reads it says so
+    return (found.st_ino, found.st_size, found.st_mtime_ns)

@@ -156,7 +156,7 @@ class ServedRun:
         items = [
             Item(
                 rank=rank,
-                item=self.items.id_of(split, int(readable[row])),
+                item=self.items.id_of(split, scores.ids[readable[row]]),
                 probability=float(probabilities_NK[row, k]),
                 is_positive=_answer(float(scores.targets_NK[readable[row], k])),
                 is_decided=bool(decided_N[row]),

@@ -68,7 +68,7 @@ def test_what_is_neither_an_upload_nor_an_item_is_refused(site, picked):
 
 def test_an_item_is_the_runs_own_file(site):
     run = site.run(None)
-    item = run.items.id_of("val", 3)
+    item = run.items.id_of("val", run.items.scores("val").ids[3])
 
     async def place():
         async with open_picked(site, run, {"item": item}) as given:

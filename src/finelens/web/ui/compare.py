@@ -8,7 +8,6 @@ from html import escape
 import gradio as gr
 from fastapi.concurrency import run_in_threadpool
 
-from finelens.decision import Decision
 from finelens.errors import FinelensError
 from finelens.web.site import Site
 from finelens.web.ui.parts import refused
@@ -17,16 +16,16 @@ from finelens.web.ui.parts import refused
 def build_compare(site: Site) -> None:
     """Add the tab to the page that is being built."""
     computing = asyncio.Lock()
-    computed: dict[tuple[Decision, ...], str] = {}
+    computed: dict[tuple[object, ...], str] = {}
 
     async def compare() -> str:
-        # the tests between runs take seconds: they are made once, until thresholds are saved
+        # the tests between runs take seconds: they are made once, until thresholds or scores change
         async with computing:
-            decisions = tuple(run.decision for run in site.runs.values())
-            if decisions not in computed:
+            state = tuple((run.decision, run.items.stamps()) for run in site.runs.values())
+            if state not in computed:
                 computed.clear()
-                computed[decisions] = await run_in_threadpool(_compared, site)
-            return computed[decisions]
+                computed[state] = await run_in_threadpool(_compared, site)
+            return computed[state]
 
     with gr.Tab("Compare", id="compare") as tab:
         frame = gr.HTML(elem_id="fl-compare", apply_default_css=False)

@@ -17,10 +17,9 @@ def example_items(run: ServedRun) -> list[str]:
     if not splits:
         return []
     split = "val" if "val" in splits else splits[0]
-    rows = choose_examples(
-        run.items.scores(split), run.decision, n=MOST_EXAMPLES, is_usable=_is_there
-    )
-    return [run.items.id_of(split, row) for row in rows]
+    scores = run.items.scores(split)
+    rows = choose_examples(scores, run.decision, n=MOST_EXAMPLES, is_usable=_is_there)
+    return [run.items.id_of(split, scores.ids[row]) for row in rows]
 
 
 def _is_there(path: str) -> bool:

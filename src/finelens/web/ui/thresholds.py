@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from html import escape
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from fastapi.concurrency import run_in_threadpool
 
 from finelens.errors import FinelensError, RunError
+from finelens.evaluation.scores import Scores
 from finelens.evaluation.what_if import WhatIf
 from finelens.models.folder import read_decision
 from finelens.web.served_run import ServedRun
@@ -42,11 +42,17 @@ def build_thresholds(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
     """
     saving = asyncio.Lock()
 
-    @functools.cache
+    judges: dict[str, tuple[Scores, WhatIf]] = {}
+
     def what_if(run_name: str) -> WhatIf:
-        # temperature and scores stay as long as the server runs
+        # the temperature stays as long as the server runs; scores until they are made anew
         run = site.run(run_name)
-        return WhatIf(run.items.scores(_split(run)), run.decision)
+        scores = run.items.scores(_split(run))
+        of, judge = judges.get(run_name, (None, None))
+        if judge is None or of is not scores:
+            judge = WhatIf(scores, run.decision)
+            judges[run_name] = scores, judge
+        return judge
 
     def show(run_name: str, class_name: str, thresholds: Thresholds) -> tuple[str, str]:
         run = site.run(run_name)
@@ -107,7 +113,10 @@ def build_thresholds(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
         thresholds = gr.State([])
         with gr.Column(scale=2):
             class_name = gr.Dropdown([], label="Class", elem_id="fl-threshold-class")
-            slider = gr.Slider(0, 1, step=0.005, label="Threshold", elem_id="fl-threshold")
+            # its own button resets it to 0, and tells nobody
+            slider = gr.Slider(
+                0, 1, step=0.005, label="Threshold", elem_id="fl-threshold", buttons=[]
+            )
             with gr.Row():
                 back = gr.Button("Reset", size="md", elem_id="fl-reset")
                 keep = gr.Button(
@@ -117,7 +126,9 @@ def build_thresholds(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
                     interactive=site.allow_edit,
                     elem_id="fl-save",
                 )
-            words = gr.HTML(elem_id="fl-saved", apply_default_css=False)
+            words = gr.HTML(
+                elem_id="fl-saved", js_on_load=asset("announce.js"), apply_default_css=False
+            )
             if not site.allow_edit:
                 gr.HTML(hint(_CLOSED), apply_default_css=False)
             figures = gr.HTML(elem_id="fl-figures", apply_default_css=False)

@@ -94,7 +94,9 @@ def build_top(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
                     apply_default_css=False,
                 )
             with gr.Column(scale=2, elem_classes="fl-beside"):
-                large = gr.HTML(elem_id="fl-large", apply_default_css=False)
+                large = gr.HTML(
+                    elem_id="fl-large", js_on_load=asset("announce.js"), apply_default_css=False
+                )
     asked = [chooser, what, class_name, split]
     what.input(turn, asked, [class_name, gallery, large])
     for control in (class_name, split):
@@ -117,16 +119,17 @@ def _tiles(run: ServedRun, what: str, class_name: str, split: str) -> list[Tile]
             for item in run.top(class_name, split=split).items
         ]
     split = run.items.split(split)
+    scores = run.items.scores(split)
     wrong = class_mistakes(
-        run.items.scores(split),
+        scores,
         run.decision,
         None if class_name == EVERY else class_name,
         missed=what == MISSED,
     )
-    said = "missed" if what == MISSED else "not there"
+    said = "missed" if what == MISSED else "not labelled"
     return [
         Tile(
-            run.items.id_of(split, one.row),
+            run.items.id_of(split, scores.ids[one.row]),
             one.probability,
             what == MISSED,
             f"{one.class_name}: {said}" if class_name == EVERY else said,
