@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,13 +11,13 @@ from fastapi import FastAPI
 
 from finelens.errors import ConfigError
 from finelens.web.app import create_app
+from finelens.web.connection import Connection
 from finelens.web.limits import Limits
 from finelens.web.security import is_loopback, make_token
 from finelens.web.site import Site
 from finelens.web.ui import build_page
 
 _SHORTEST_TOKEN = 16
-_MOST_CONNECTIONS = 256
 _GRACE_S = 5
 
 
@@ -54,7 +53,6 @@ def serve(
         RunError: If a run is not complete.
         ModelError: If a model folder is foreign or corrupted.
     """
-    begun = time.monotonic()
     known = _token(host, token, no_token=no_token)
     listening = _listen(host, port)
     try:
@@ -72,8 +70,7 @@ def serve(
         address = _address(listening, known)
 
         def announce() -> None:
-            took_s = time.monotonic() - begun
-            say(f"serving {', '.join(site.runs)} after {took_s:.1f} s; Ctrl-C ends it")
+            say(f"serving {', '.join(site.runs)}; Ctrl-C ends it")
             say(f"open {address}")
 
         _Server(_settings(app), announce).run(sockets=[listening])
@@ -103,12 +100,11 @@ def _settings(app: FastAPI) -> uvicorn.Config:
         # a token may stand in an address: nothing is logged but errors
         access_log=False,
         log_level="warning",
-        http="h11",
+        http=Connection,
         ws="none",
         lifespan="on",
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE_S,
     )
 
