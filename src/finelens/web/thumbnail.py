@@ -9,7 +9,7 @@ from PIL import Image
 from finelens.data.example import Span, read_example
 
 _JPEG_QUALITY = 85
-_WEBP_QUALITY = 70
+_WEBP_QUALITY = 85
 _STILLS = 4
 _MOVING_FRAMES = 16
 _FRAME_MS = 125

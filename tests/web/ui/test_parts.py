@@ -63,7 +63,7 @@ def test_a_bar_tells_probability_threshold_and_decision():
     said = [float(number) for number in re.findall(r'data-probability="([^"]+)"', text)]
     assert said == [probability, 0.125]
     bird, boat = text.split("boat")[0], text.split("boat")[1]
-    assert "✓ bird" in bird
+    assert "✓&nbsp;bird" in bird
     assert "needs 0.250" in bird
     assert '<b style="--at:0.2500"></b>' in bird
     assert "needs" not in boat

@@ -74,7 +74,7 @@ def _bar(one: ClassScore, is_choice: bool) -> str:
     found = " is-found" if one.is_decided else ""
     return (
         f'<{tag} class="fl-bar{found}" data-probability="{one.probability!r}"{more}>'
-        f'<span class="fl-name">{"✓ " if one.is_decided else ""}{name}{labelled}</span>'
+        f'<span class="fl-name">{"✓&nbsp;" if one.is_decided else ""}{name}{labelled}</span>'
         f'<span class="fl-track"><i style="--to:{one.probability:.4f}"></i>{mark}</span>'
         f'<span class="fl-figures"><strong>{one.probability:.3f}</strong>{needs}</span></{tag}>'
     )

@@ -30,7 +30,7 @@ from finelens.web.uploads import Upload
 
 _PREVIEW_PX, _HEAT_PX, _FRAME_PX = 800, 800, 240
 _EXPLAINED_AT_ONCE = 2
-_FIRST = "What is found stands here."
+_FIRST = "Give a file or choose an example: what is found in it is shown here."
 _CHOOSE = "Choose a class to see where the model looked for it."
 _JPEG_QUALITY = 88
 
@@ -89,9 +89,9 @@ def build_predict(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
         )
         with gr.Row(elem_classes="fl-columns"):
             with gr.Column():
-                result = _panel("fl-result", hint(_FIRST))
+                result = _panel("fl-result", hint(_FIRST), is_announced=True)
             with gr.Column():
-                heat = _panel("fl-heat")
+                heat = _panel("fl-heat", is_announced=True)
         examples = _panel("fl-examples")
     given = [chooser, picker]
     picker.picked(predict, given, [result, heat])
@@ -107,8 +107,9 @@ def _title(site: Site) -> str:
     return f"Predict {' or '.join(sorted(media, reverse=True))}"
 
 
-def _panel(name: str, content: str = "") -> gr.HTML:
-    return gr.HTML(content, elem_id=name, js_on_load=asset("choose.js"), apply_default_css=False)
+def _panel(name: str, content: str = "", *, is_announced: bool = False) -> gr.HTML:
+    scripts = asset("choose.js") + (asset("announce.js") if is_announced else "")
+    return gr.HTML(content, elem_id=name, js_on_load=scripts, apply_default_css=False)
 
 
 async def _preview(run: ServedRun, given: Upload | OwnExample) -> bytes:
@@ -191,7 +192,7 @@ def _heat_words(explanation: Explanation) -> str:
     words = f"Where the model looked for {explanation.class_name} (Grad-CAM)."
     box = explanation.heat.box
     is_cut = box.left >= 1 or box.top >= 1
-    return hint(f"{words} The pale border is not seen by it." if is_cut else words)
+    return hint(f"{words} It does not see the pale border." if is_cut else words)
 
 
 def _jpeg(image: Image.Image) -> bytes:
