@@ -6,8 +6,12 @@
 #
 # More options of `finelens serve` may follow. The pictures that the page shows of the run's own data
 # lie where it was trained: mount them under the same path to see them.
+#
+# The wheels of torch that pip finds by itself bring CUDA, some GB. For those without it, add
+# --build-arg PIP_EXTRA_INDEX_URL=... with the address that torch's own page for CPUs names.
 FROM python:3.12-slim
 
+ARG PIP_EXTRA_INDEX_URL
 RUN useradd --uid 10001 --create-home finelens
 WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE ./
