@@ -1,5 +1,6 @@
 import pytest
 
+import finelens
 from finelens.config.schema import Recipe
 from finelens.config.training import OptimizerConfig, PhaseConfig, ScheduleConfig
 from finelens.data.preprocessing import Preprocessing
@@ -51,3 +52,9 @@ def test_the_schedule_runs_over_the_phase():
 def test_an_unknown_policy_is_found_before_training():
     with pytest.raises(ConfigError, match="standard"):
         phases_of(PhaseConfig(epochs=1, augment="standart"))
+
+
+def test_an_unknown_policy_is_told_before_the_data_are_read(tmp_path):
+    settings = ["phases.1.augment=standart"]
+    with pytest.raises(ConfigError, match='"standart" is unknown; did you mean "standard"'):
+        finelens.train("finetune", tmp_path / "nothing", settings=settings, run=tmp_path / "run")

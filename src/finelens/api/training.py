@@ -41,6 +41,7 @@ from finelens.runs.directory import (
 from finelens.training.finish import finish
 from finelens.training.fit import Fit
 from finelens.training.interruption import Heedful, Interrupted, Interruption
+from finelens.training.phases import check_augmentations
 from finelens.training.resume import has_state
 from finelens.training.setting import Setting, build_setting
 
@@ -74,6 +75,8 @@ def train(
     recipe = str(recipe) if isinstance(recipe, Path) else recipe
     name = recipe if isinstance(recipe, str) else "recipe"
     resolved = _located(_with_settings(recipe, settings), data)
+    # now, and not when all files are read and the weights downloaded
+    check_augmentations(resolved)
     root = Path(run) if run is not None else _default_run(name)
     check_new_run(root)
     manifest, found = _read_manifest(resolved, progress)

@@ -42,6 +42,17 @@ class Phase:
     rate_factor: Callable[[float], float]
 
 
+def check_augmentations(recipe: Recipe) -> None:
+    """Raise where a phase's augmentation cannot be built, whatever the network will see.
+
+    Raises:
+        ConfigError: If a policy, a step or a setting is unknown or does not fit.
+    """
+    gray = (0.5, 0.5, 0.5)
+    for phase in recipe.phases:
+        Augmentation(phase.augment, Preprocessing(32, gray, gray))
+
+
 def build_phases(
     recipe: Recipe, preprocessing: Preprocessing, size_of: Callable[[float], int]
 ) -> list[Phase]:
