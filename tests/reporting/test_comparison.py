@@ -123,6 +123,17 @@ def test_logged_figures_on_train_are_those_of_the_kept_epoch(
     assert any("while training, on augmented pictures" in note for note in comparison.notes)
 
 
+@pytest.mark.parametrize(("augment", "is_said"), [("none", False), ([], False), ("light", True)])
+def test_augmented_pictures_are_spoken_of_where_a_phase_augments(make_run, augment, is_said):
+    recipe = {"phases": [{"epochs": 1, "augment": "none"}, {"epochs": 2, "augment": augment}]}
+    runs = [make_run(name, recipe=recipe) for name in "ab"]
+    for run in runs:
+        log(run, "example_f1", {1: 0.5, 2: 0.8, 3: 0.7})
+    told = [note for note in compare_runs(runs, "val").notes if "while training," in note]
+    assert len(told) == 1
+    assert ("on augmented pictures" in told[0]) == is_said
+
+
 def test_figures_on_train_of_an_evaluation_go_before_the_log(make_run):
     run = make_run("a", splits=("val", "train"))
     log(run, "example_f1", {3: 0.123})

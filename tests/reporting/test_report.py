@@ -336,3 +336,11 @@ def test_broken_report_leaves_the_old_one(make_run):
     with pytest.raises(RunError, match=r"scores\.parquet"):
         write_report(run)
     assert run.report.read_bytes() == old
+
+
+def test_a_temperature_is_said_to_be_chosen_where_it_was(make_run):
+    calibrated = read(write_report(make_run("a")))
+    assert "Its temperature was chosen on" in "".join(calibrated.text)
+    plain = read(write_report(make_run("b", recipe={"decide": {"calibrate": False}})))
+    assert "temperature was chosen" not in "".join(plain.text)
+    assert "This recipe does not calibrate" in "".join(plain.text)

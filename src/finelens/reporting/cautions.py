@@ -9,6 +9,7 @@ from finelens.reporting.group_results import groups_caution
 from finelens.reporting.record import (
     METRIC_WORDS,
     RunRecord,
+    calibrates,
     interval_of,
     logged_words,
     metric_of,
@@ -117,8 +118,11 @@ def _poor_calibration(record: RunRecord) -> list[str]:
     error = calibration.get("ece_after")
     if error is None or error < _LARGE_CALIBRATION_ERROR:
         return []
-    calibrates = (record.recipe.get("decide") or {}).get("calibrate", True)
-    after = "even after calibration" if calibrates else "and this recipe does not calibrate them"
+    after = (
+        "even after calibration"
+        if calibrates(record)
+        else "and this recipe does not calibrate them"
+    )
     return [
         f"Probabilities are off by {error:.1%} on average, {after}: use them to rank, not as "
         "chances."

@@ -24,6 +24,7 @@ from finelens.reporting.pairing import judge, pairs_table
 from finelens.reporting.record import (
     METRIC_WORDS,
     RunRecord,
+    augments,
     interval_of,
     metric_of,
     read_record,
@@ -168,8 +169,9 @@ def _notes(names: Sequence[str], records: Sequence[RunRecord], split: str) -> li
     ]
     if logged:
         whose = "" if len(logged) == len(names) else f" of {', '.join(logged)}"
+        views = f" on augmented {noun}s," if any(map(augments, records)) else ""
         notes.append(
-            f"Figures on train{whose} were measured while training, on augmented {noun}s, in the "
+            f"Figures on train{whose} were measured while training,{views} in the "
             "epoch whose weights were kept; finelens evaluate RUN --split train gives those of "
             "the finished model."
         )

@@ -99,6 +99,17 @@ class RunRecord:
         return next(iter(self.metrics))
 
 
+def calibrates(record: RunRecord) -> bool:
+    """Return whether a run's recipe had a temperature chosen."""
+    return (record.recipe.get("decide") or {}).get("calibrate", True)
+
+
+def augments(record: RunRecord) -> bool:
+    """Return whether any phase of a run's recipe trained on augmented views."""
+    phases = record.recipe.get("phases") or [{}]
+    return any((phase or {}).get("augment", "standard") not in ("none", []) for phase in phases)
+
+
 @dataclass(frozen=True)
 class ManifestCounts:
     """Numbers of pictures: by split, and of training pictures by class."""

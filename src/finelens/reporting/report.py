@@ -27,6 +27,7 @@ from finelens.reporting.page import number, render_page
 from finelens.reporting.record import (
     METRIC_WORDS,
     RunRecord,
+    calibrates,
     interval_of,
     metric_of,
     read_record,
@@ -201,8 +202,12 @@ def _words(record: RunRecord) -> dict[str, Any]:
         f"{record.noun}s.",
         "training_lead": _training_lead(record),
         "thresholds_lead": _thresholds_lead(record),
-        "calibration_lead": "When the model says 80%, is it right eight times in ten? Its "
-        f"temperature was chosen on {chosen_on}.",
+        "calibration_lead": "When the model says 80%, is it right eight times in ten? "
+        + (
+            f"Its temperature was chosen on {chosen_on}."
+            if calibrates(record)
+            else "This recipe does not calibrate: nothing was done to make it so."
+        ),
     }
 
 
