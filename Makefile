@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test check bench clean
 
 setup: $(STAMP)
 
@@ -25,6 +25,10 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+# hours; never part of test or check. BENCH takes options, such as BENCH="--photos my/photos --rows loader"
+bench: setup
+	$(BIN)/python benchmarks/bench.py --write docs/BENCHMARKS.md $(BENCH)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache

@@ -1,0 +1,201 @@
+"""Everything that is to be fast, beside what people use now: the table of docs/BENCHMARKS.md.
+
+Two contenders a row do the same work in turn, A B A B, one at a time; medians, the ratio of the
+medians and that of the slowest and the fastest round are told. ``make bench`` runs all rows:
+
+    python benchmarks/bench.py [--data ../shared/data] [--rows loader train ...] [--rounds 5]
+        [--photos FOLDER] [--voc FOLDER] [--plants FOLDER] [--clips FOLDER] [--weights FOLDER]
+        [--peers PYTHON] [--out runs/bench] [--write docs/BENCHMARKS.md] [--smoke]
+
+Rows whose data is missing are left out. The peers (timm, fastai) get an environment of their own
+under ``--out``, with finelens's torch, unless ``--peers`` names an interpreter that has them.
+What was measured is kept in ``work/results.json`` there: rows may be measured one at a time.
+``--smoke`` does as little as shows that everything works, and writes no document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from suite.children import Jobs, Resident
+from suite.document import splice, table_line, write_section
+from suite.figures import Measured
+from suite.machine import commit, describe_machine, load
+from suite.peers import check_same_torch, make_peers, versions_of
+from suite.row import Bench, Contender, Row
+from suite.rows import ROWS
+
+_ROOT = Path(__file__).parents[1]
+_PLACES = {
+    "photos": "photos_fullsize",
+    "voc": "voc2007",
+    "plants": "plant_seedlings12",
+    "clips": "room_clips",
+    "weights": "weights",
+}
+_OWN = ("torch", "torchvision", "timm", "simplejpeg")
+
+
+def choose_rows(wanted: Sequence[str]) -> list[Row]:
+    """Return the rows of keys, or of beginnings of keys such as ``train``; all without any.
+
+    Raises:
+        SystemExit: If there is no such row.
+    """
+    for name in wanted:
+        if not any(_is_meant(row, name) for row in ROWS):
+            raise SystemExit(f"--rows {name}: choose from {', '.join(row.key for row in ROWS)}")
+    return [row for row in ROWS if not wanted or any(_is_meant(row, name) for name in wanted)]
+
+
+def _is_meant(row: Row, name: str) -> bool:
+    return row.key == name or row.key.startswith(f"{name}-")
+
+
+def measure(bench: Bench, row: Row, num_rounds: int) -> dict[str, Any]:
+    """Return what a row's rounds told, as plain values."""
+    if row.check:
+        row.check(bench)
+    folder = bench.work / row.key / time.strftime("%Y%m%d-%H%M%S")
+    folder.mkdir(parents=True)
+    sides = [side for side in (row.ours, row.theirs) if side is not None]
+    answers: list[list[dict[str, Any]]] = [[] for _ in sides]
+    with ExitStack() as stack:
+        children = [
+            stack.enter_context(_child(bench, side, folder / str(number)))
+            for number, side in enumerate(sides)
+        ]
+        if all(side.is_whole and side.quality is None for side in sides):
+            for child in children:
+                child.round()  # disk caches and bytecode; not counted
+        for number in range(num_rounds):
+            for told, child in zip(answers, children, strict=True):
+                told.append(child.round())
+                print(f"  round {number + 1}: {_told(told[-1])}", flush=True)
+    versions = {name: one for child in children for name, one in child.versions.items()}
+    return {"unit": answers[0][0]["unit"], "answers": answers, "versions": versions}
+
+
+def _child(bench: Bench, side: Contender, folder: Path) -> Resident | Jobs:
+    folder.mkdir()
+    if side.is_whole:
+        return Jobs(bench, side, folder)
+    return Resident(side.command(bench, folder / "out"), folder / "log")
+
+
+def _told(answer: dict[str, Any]) -> str:
+    against = answer["extra"].get("against")
+    beside = "" if against is None else f" against {against:.2f}"
+    quality = f", quality {answer['quality']:.4f}" if "quality" in answer else ""
+    return f"{answer['value']:.2f} {answer['unit']}{beside}{quality}"
+
+
+def figures(result: dict[str, Any]) -> Measured:
+    """Return the values of a stored row."""
+    ours = result["answers"][0]
+    theirs = result["answers"][1] if len(result["answers"]) > 1 else []
+    against = [one["extra"]["against"] for one in ours if "against" in one["extra"]]
+    return Measured(
+        unit=result["unit"],
+        ours=[one["value"] for one in ours],
+        theirs=against or [one["value"] for one in theirs],
+        our_qualities=[one["quality"] for one in ours if "quality" in one],
+        their_qualities=[one["quality"] for one in theirs if "quality" in one],
+        peaks_mb=[one["extra"]["peak_mb"] for one in ours if "peak_mb" in one["extra"]],
+    )
+
+
+def section(stored: dict[str, Any]) -> str:
+    """Return the document's part of all that was measured."""
+    rows = stored["rows"]
+    lines = [
+        table_line(row.what, row.peer, figures(rows[row.key]), row.target)
+        for row in ROWS
+        if row.key in rows
+    ]
+    counts = sorted({len(result["answers"][0]) for result in rows.values()})
+    told = {
+        **stored["machine"],
+        "versions": ", ".join(f"{name} {one}" for name, one in sorted(stored["versions"].items())),
+        "measured": f"{', '.join(sorted({one['at'] for one in rows.values()}))}, at "
+        f"{', '.join(sorted({one['commit'] for one in rows.values()}))}; load when a row began "
+        f"{', '.join(sorted({one['load'] for one in rows.values()}))}",
+        "rounds": f"{', '.join(map(str, counts))} (1 of the rows that are whole trainings)",
+        "data": ", ".join(stored["data"]),
+    }
+    return write_section(lines, told)
+
+
+def main() -> None:
+    """Measure the rows asked for, keep the results, write the document."""
+    arguments = parse()
+    out: Path = arguments.out.resolve()
+    work = out / ("smoke" if arguments.smoke else "work")
+    work.mkdir(parents=True, exist_ok=True)
+    own = versions_of(Path(sys.executable), _OWN)
+    peers = arguments.peers or make_peers(out / "peers", own)
+    theirs = versions_of(peers)
+    check_same_torch(own, theirs)
+    bench = Bench(find_data(arguments), work, Path(sys.executable), peers, arguments.smoke)
+    path = work / "results.json"
+    fixed = {"machine": describe_machine(), "versions": own | theirs, "data": sorted(bench.data)}
+    stored = _stored(path, fixed)
+    for row in choose_rows(arguments.rows):
+        missing = [name for name in row.data if name not in bench.data]
+        if missing:
+            print(f"{row.key}: left out, no {', '.join(missing)}: give --data or --{missing[0]}")
+            continue
+        num_rounds = min(arguments.rounds, row.most_rounds or arguments.rounds)
+        facts = {"at": time.strftime("%Y-%m-%d"), "commit": commit(_ROOT), "load": load()}
+        print(f"{row.key}: {row.what}" + (f", against {row.peer}" if row.peer else ""), flush=True)
+        stored["rows"][row.key] = measure(bench, row, num_rounds) | facts
+        path.write_text(json.dumps(stored, indent=1))
+        print(table_line(row.key, row.peer, figures(stored["rows"][row.key]), row.target))
+    if arguments.write and not arguments.smoke and stored["rows"]:
+        text = arguments.write.read_text()
+        arguments.write.write_text(splice(text, section(stored)))
+
+
+def parse() -> argparse.Namespace:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(description="What is to be fast, beside what people use now")
+    parser.add_argument("--data", type=Path, default=_ROOT / "../shared/data")
+    for name in _PLACES:
+        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--rows", nargs="+", default=[], metavar="ROW")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peers", type=Path, metavar="PYTHON")
+    parser.add_argument("--out", type=Path, default=_ROOT / "runs/bench")
+    parser.add_argument("--write", type=Path, metavar="DOCUMENT")
+    parser.add_argument("--smoke", action="store_true")
+    return parser.parse_args()
+
+
+def find_data(arguments: argparse.Namespace) -> dict[str, Path]:
+    """Return the data sets that are there, by name."""
+    places = {
+        name: getattr(arguments, name) or arguments.data / folder
+        for name, folder in _PLACES.items()
+    }
+    return {name: place.resolve() for name, place in places.items() if place.is_dir()}
+
+
+def _stored(path: Path, fixed: dict[str, Any]) -> dict[str, Any]:
+    """Return what was measured before on this machine with these versions, or nothing yet."""
+    if path.exists():
+        stored = json.loads(path.read_text())
+        if all(stored.get(name) == fixed[name] for name in ("machine", "versions")):
+            return stored | fixed
+        print(f"{path} is of another machine or other versions: begun anew")
+    return {**fixed, "rows": {}}
+
+
+if __name__ == "__main__":
+    main()

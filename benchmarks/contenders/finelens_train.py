@@ -1,0 +1,94 @@
+"""Updates of ``finelens train`` on class folders, counted from where a progress bar would hang.
+
+It is the public ``finelens.train`` with the default recipe at full size; what watches it holds it
+still between two rounds. With ``--from-memory`` the training loader gives its first batch again
+and again, and nothing is read or decoded: the limit of the same step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gate import Gate, UpdateRounds
+
+import finelens
+from finelens.data.dataset import Batch
+from finelens.data.loader import Loader
+from finelens.progress import Advance
+
+NUM_UPDATES = 20_000
+"""Of the epoch: more than all rounds need."""
+
+SETTINGS = (
+    "model.backbone=resnet18", "model.pretrained=false", "model.probe=false", "input.size=224",
+    "train.batch_size=32", "data.test_fraction=0",
+    # one endless epoch of training pictures at the size asked for, all of the network in training
+    "phases.0.scale=1", "phases.0.freeze_statistics=false",
+    f"train.batches_per_epoch={NUM_UPDATES}",
+)  # fmt: skip
+
+
+class Watch:
+    """A progress that counts the updates of an epoch."""
+
+    def __init__(self, rounds: UpdateRounds) -> None:
+        self._rounds = rounds
+
+    @contextmanager
+    def stage(self, title: str, total: int) -> Iterator[Advance]:
+        """Enter a stage; only updates are counted."""
+        del total
+        is_epoch = title.startswith("epoch")
+
+        def advance(num_items: int, _note: str) -> None:
+            if is_epoch and num_items:
+                self._rounds.after_update(num_items)
+
+        yield advance
+
+    def say(self, line: str) -> None:
+        """Show nothing."""
+
+
+def feed_from_memory() -> None:
+    """Make the training pictures' loader repeat its first batch, read once."""
+    read = Loader.epoch
+
+    def repeat(self: Loader, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
+        batches = read(self, epoch, skip=skip)
+        if len(self) != NUM_UPDATES:  # not the training pictures
+            yield from batches
+            return
+        first = next(batches)
+        self.close()
+        yield from itertools.repeat(first, NUM_UPDATES - skip)
+
+    Loader.epoch = repeat
+
+
+def main() -> None:
+    """Train until no further round is wanted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--from-memory", action="store_true")
+    parser.add_argument("--drain", type=int, default=8)
+    parser.add_argument("--counted", type=int, default=16)
+    arguments = parser.parse_args()
+    gate = Gate("finelens", "torch", "torchvision")
+    if arguments.from_memory:
+        feed_from_memory()
+    rounds = UpdateRounds(gate, drain=arguments.drain, counted=arguments.counted)
+    with tempfile.TemporaryDirectory() as folder:
+        finelens.train(
+            "finetune", arguments.data, settings=SETTINGS, run=Path(folder) / "run",
+            progress=Watch(rounds),
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""The rows: everything that is measured, with what is asked of it."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import partial
+from pathlib import Path
+
+from suite import inputs, quality
+from suite.figures import Target
+from suite.row import Bench, Contender, Row
+
+_CONTENDERS = Path(__file__).parents[1] / "contenders"
+_EPOCHS = {"voc": 6, "plants": 4}
+_FROZEN_SIZE, _FROZEN_EPOCHS = 160, 15
+_WEIGHTS = "mobilenetv2_100.imagenet.safetensors"
+
+MOBILENET = (
+    "model.backbone=mobilenetv2_100", "model.options.pad_type=same",
+    "input.mean=[0.5,0.5,0.5]", "input.std=[0.5,0.5,0.5]",
+)  # fmt: skip
+FROZEN = (
+    f"input.size={_FROZEN_SIZE}", "model.probe=false", "model.head.dropout=0",
+    "optimizer.name=adam", "optimizer.lr=1e-3", "optimizer.weight_decay=0",
+    "train.ema_decay=null",
+    "phases=[{epochs: 15, freeze: backbone, freeze_statistics: true, augment: none}]",
+)  # fmt: skip
+"""Fifteen epochs of the last layer alone on pictures as they are scored, by Adam at 1e-3."""
+QUICK = {
+    "voc": (
+        "input.size=128", "train.batches_per_epoch=1",
+        "phases=[{epochs: 1, freeze: backbone, freeze_statistics: true, augment: none}]",
+    ),
+    "plants": ("phases.0.epochs=2", "phases.1.epochs=2"),
+}  # fmt: skip
+"""What gets to fastai's quality soonest. VOC: the probe of small pictures (a recipe has at least
+one phase: here one update of the head; validation keeps the better). Plants: half the epochs of
+the default recipe."""
+
+
+def _loader_pictures(bench: Bench) -> Path:
+    return inputs.photographs(bench, 256 if bench.is_smoke else 3200)
+
+
+def _training_pictures(bench: Bench) -> Path:
+    # enough for fastai's first epoch to outlast all rounds
+    return inputs.photograph_classes(bench, 640 if bench.is_smoke else 6400)
+
+
+def _resident(is_peer: bool, script: str, *options: str, data: str) -> Contender:
+    folders = {
+        "loader": _loader_pictures,
+        "classes": _training_pictures,
+        "scored": lambda bench: inputs.photographs(bench, 64 if bench.is_smoke else 800),
+        "clips": lambda bench: bench.data["clips"],
+    }
+
+    def command(bench: Bench, _out: Path) -> list[str]:
+        python = bench.peers if is_peer else bench.python
+        return [str(python), str(_CONTENDERS / script), str(folders[data](bench)), *options,
+                *(_short(bench) if data == "classes" else ())]  # fmt: skip
+
+    return Contender(command)
+
+
+def _short(bench: Bench) -> tuple[str, ...]:
+    return ("--drain", "1", "--counted", "2") if bench.is_smoke else ()
+
+
+_ours = partial(_resident, False)
+_peers = partial(_resident, True)
+
+
+def _finelens(bench: Bench) -> str:
+    return str(bench.python.parent / "finelens")
+
+
+def _train(name: str, settings: tuple[str, ...], metric: str) -> Contender:
+    """Return ``finelens train`` as a user starts it, to the end with evaluation and report."""
+
+    def command(bench: Bench, out: Path) -> list[str]:
+        data = inputs.plants(bench) if name == "plants" else inputs.voc(bench)
+        weights = f"model.weights={bench.data['weights'] / _WEIGHTS}"
+        few = ("phases.0.epochs=1",) if bench.is_smoke else ()
+        wanted = (*MOBILENET, weights, *settings, *few)
+        chosen = [part for one in wanted for part in ("--set", one)]
+        return [_finelens(bench), "train", "--data", str(data), "--run", str(out), *chosen]
+
+    return Contender(command, is_whole=True, quality=lambda _, out: quality.of_run(metric, out))
+
+
+def _fastai(name: str, metric: str) -> Contender:
+    def command(bench: Bench, out: Path) -> list[str]:
+        table, classes = inputs.tables(bench, name)
+        return [
+            str(bench.peers), str(_CONTENDERS / "fastai_finetune.py"), str(table),
+            "--classes", str(classes), "--weights", str(bench.data["weights"] / _WEIGHTS),
+            "--epochs", str(2 if bench.is_smoke else _EPOCHS[name]),
+            "--out", str(out.with_suffix(".npz")), *(["--multi-label"] if name == "voc" else []),
+        ]  # fmt: skip
+
+    return Contender(
+        command, is_whole=True,
+        quality=lambda bench, out: quality.of_scores(bench, name, metric, out),
+    )  # fmt: skip
+
+
+def _timm_frozen(bench: Bench, out: Path) -> list[str]:
+    return [
+        str(bench.peers), str(_CONTENDERS / "timm_frozen.py"), str(inputs.plants(bench)),
+        "--weights", str(bench.data["weights"] / _WEIGHTS), "--size", str(_FROZEN_SIZE),
+        "--epochs", str(1 if bench.is_smoke else _FROZEN_EPOCHS), "--out", str(out),
+    ]  # fmt: skip
+
+
+def _cli(*arguments: str) -> Contender:
+    return Contender(lambda bench, _: [_finelens(bench), *arguments], is_whole=True)
+
+
+def _no_torch(argument: str, bench: Bench) -> None:
+    program = (
+        "import sys\nfrom finelens.cli.main import main\ntry:\n    main()\n"
+        "except SystemExit as ended:\n    assert not ended.code, ended.code\n"
+        "sys.exit('torch' in sys.modules and 'torch was imported')"
+    )
+    done = subprocess.run(
+        [bench.python, "-c", program, argument], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"finelens {argument}: {done.stderr.strip()}")
+
+
+def _manifest(bench: Bench, out: Path) -> list[str]:
+    table = str(inputs.million_rows(bench))
+    return [str(bench.python), str(_CONTENDERS / "finelens_manifest.py"), table, "--out", str(out)]
+
+
+_LOADER = "loader, 1 worker: decode, random resized crop, flip, normalise, batches of 32 at 224"
+_STEP = "training updates, ResNet18 at 224, batches of 32, from files"
+
+ROWS = (
+    Row("loader-timm", _LOADER, "timm `create_loader`, defaults (with colour jitter)",
+        Target(times=2.5), ("photos",),
+        _ours("finelens_loader.py", data="loader"), _peers("timm_loader.py", data="loader")),
+    Row("loader-same", f"{_LOADER}; the same work on both sides",
+        "timm `create_loader` without colour jitter", Target(times=2.5), ("photos",),
+        _ours("finelens_loader.py", data="loader"),
+        _peers("timm_loader.py", "--same-work", data="loader")),
+    Row("loader-limit", _LOADER, "simplejpeg alone, one core (limit)",
+        Target(times=0.6), ("photos",), _ours("finelens_loader.py", data="loader"),
+        _ours("simplejpeg_decoding.py", data="loader")),
+    Row("train-timm", f"{_STEP}, defaults of both", "timm's train loop", Target(times=2.5),
+        ("photos",), _ours("finelens_train.py", data="classes"),
+        _peers("timm_train.py", data="classes")),
+    Row("train-fastai", f"{_STEP}, defaults of both", "fastai `fit_one_cycle`", Target(times=2.5),
+        ("photos",), _ours("finelens_train.py", data="classes"),
+        _peers("fastai_train.py", data="classes")),
+    Row("train-best", f"{_STEP}", "timm's train loop in bf16, channels-last", Target(times=1.2),
+        ("photos",), _ours("finelens_train.py", data="classes"),
+        _peers("timm_train.py", "--best", data="classes")),
+    Row("train-memory", f"{_STEP}", "the same fed from memory (limit)", Target(times=0.95),
+        ("photos",), _ours("finelens_train.py", data="classes"),
+        _ours("finelens_train.py", "--from-memory", data="classes")),
+    Row("frozen", f"frozen MobileNetV2 at {_FROZEN_SIZE}, {_FROZEN_EPOCHS} epochs of its head on "
+        "the seedlings, whole job; test accuracy", "frozen loop with timm",
+        Target(times=10, quality_gap=0.005), ("plants", "weights"),
+        _train("plants", FROZEN, "accuracy"),
+        Contender(_timm_frozen, is_whole=True, quality=lambda _, out: quality.written(out)),
+        most_rounds=1),
+    Row("quality-voc", "whole job to test mean AP 0.708 on VOC, MobileNetV2", "fastai, 6 epochs",
+        Target(times=20, quality=0.708), ("voc", "weights"),
+        _train("voc", QUICK["voc"], "mean_average_precision"),
+        _fastai("voc", "mean_average_precision"), most_rounds=1),
+    Row("quality-plants", "whole job to test accuracy 0.925 on the seedlings, MobileNetV2",
+        "fastai, 4 epochs", Target(times=4, quality=0.925), ("plants", "weights"),
+        _train("plants", QUICK["plants"], "accuracy"), _fastai("plants", "accuracy"),
+        most_rounds=1),
+    Row("score", "scoring a folder of photographs, ResNet18 at 224", "timm's inference loop",
+        Target(times=3), ("photos",), _ours("finelens_scoring.py", data="scored"),
+        _peers("timm_scoring.py", data="scored")),
+    Row("clips", "second epoch on clips, 30 frames at 64, one core", "first epoch",
+        Target(times=10), ("clips",), _ours("finelens_clips.py", data="clips")),
+    Row("start-help", "`finelens --help`, torch not imported", "", Target(seconds=0.3), (),
+        _cli("--help"), check=partial(_no_torch, "--help")),
+    Row("start-recipes", "`finelens recipes`, torch not imported", "", Target(seconds=0.3), (),
+        _cli("recipes"), check=partial(_no_torch, "recipes")),
+    Row("manifest", "a table of 1,000,000 rows: read, validate, split", "",
+        Target(seconds=5, peak_mb=1000), (),
+        Contender(_manifest, is_whole=True)),
+)  # fmt: skip

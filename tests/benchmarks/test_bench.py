@@ -1,0 +1,88 @@
+import sys
+from pathlib import Path
+
+import pytest
+from bench import choose_rows, figures, measure
+from suite.figures import Target
+from suite.peers import check_same_torch
+from suite.row import Bench, Contender, Row
+from suite.rows import ROWS
+
+WAITER = """
+import sys, time
+sys.path.insert(0, {contenders!r})
+from gate import Gate, serve
+print("noise that a library makes")
+log = open({log!r}, "a", buffering=1)
+def work():
+    log.write({name!r} + "\\n")
+    return 7
+serve(Gate("pytest"), work, "things/s")
+"""
+
+
+def waiter(name: str, log: Path) -> Contender:
+    contenders = str(Path(__file__).parents[2] / "benchmarks" / "contenders")
+    program = WAITER.format(contenders=contenders, log=str(log), name=name)
+    return Contender(lambda _bench, _out: [sys.executable, "-c", program])
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench({}, tmp_path, Path(sys.executable), Path(sys.executable), is_smoke=True)
+
+
+def test_contenders_take_turns_after_a_warm_up_of_each(bench: Bench, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    row = Row("row", "what", "peer", Target(), (), waiter("a", log), waiter("b", log))
+    result = measure(bench, row, num_rounds=3)
+    assert log.read_text().split() == list("ab" + "ababab")
+    assert result["unit"] == "things/s"
+    assert [len(answers) for answers in result["answers"]] == [3, 3]
+    assert result["versions"] == {"pytest": pytest.__version__}
+
+
+def test_contender_that_fails_ends_the_bench_with_its_own_words(bench: Bench) -> None:
+    broken = Contender(lambda _bench, _out: [sys.executable, "-c", "raise OSError('no disk')"])
+    row = Row("row", "what", "", Target(), (), broken)
+    with pytest.raises(SystemExit, match="no disk"):
+        measure(bench, row, num_rounds=1)
+
+
+def test_whole_job_tells_its_own_value_and_its_quality(bench: Bench) -> None:
+    program = "import sys; open(sys.argv[1], 'w').write('{\"value\": 3.5}')"
+    job = Contender(
+        lambda _bench, out: [sys.executable, "-c", program, str(out)],
+        is_whole=True,
+        quality=lambda _bench, out: float(out.exists()),
+    )
+    result = measure(bench, Row("row", "what", "", Target(), (), job), num_rounds=2)
+    measured = figures(result)
+    assert list(measured.ours) == [3.5, 3.5]
+    assert list(measured.our_qualities) == [1.0, 1.0]
+    assert measured.ratio is None
+
+
+def test_one_contender_may_tell_both_values() -> None:
+    answer = {"value": 20.0, "unit": "clips/s", "extra": {"against": 2.0}}
+    measured = figures({"unit": "clips/s", "answers": [[answer]]})
+    assert measured.ratio is not None
+    assert measured.ratio.median == 10
+
+
+def test_keys_of_rows_are_unique_and_chosen_by_their_beginning() -> None:
+    keys = [row.key for row in ROWS]
+    assert len(set(keys)) == len(keys)
+    assert choose_rows([]) == list(ROWS)
+    chosen = [row.key for row in choose_rows(["start", "frozen"])]
+    assert chosen == ["frozen", "start-help", "start-recipes"]
+    with pytest.raises(SystemExit, match="choose from loader-timm"):
+        choose_rows(["star"])
+
+
+def test_another_torch_is_refused() -> None:
+    check_same_torch({"torch": "2.15.0"}, {"torch": "2.15.0", "timm": "1"})
+    with pytest.raises(SystemExit, match=r"2\.15\.0 and the peers 2\.14\.1"):
+        check_same_torch({"torch": "2.15.0"}, {"torch": "2.14.1"})
+    with pytest.raises(SystemExit, match="peers None"):
+        check_same_torch({"torch": "2.15.0"}, {})

@@ -1,0 +1,40 @@
+from typing import Any
+
+import gate
+import pytest
+from gate import UpdateRounds
+
+
+class Script:
+    """Stands in the place of the pipe: so many rounds are wanted."""
+
+    def __init__(self, num_rounds: int) -> None:
+        self.told: list[Any] = []
+        self._left = num_rounds
+
+    def ready(self) -> None:
+        self.told.append("ready")
+
+    def wait(self) -> bool:
+        self._left -= 1
+        return self._left >= 0
+
+    def answer(self, value: float, unit: str) -> None:
+        self.told.append((value, unit))
+
+
+def test_rounds_count_neither_the_first_updates_nor_the_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter([0.0, 10.0, 12.0, 100.0, 200.0, 204.0, 300.0, 400.0, 408.0])
+    script = Script(num_rounds=2)
+    rounds = UpdateRounds(script, drain=2, counted=2)  # pyright: ignore[reportArgumentType]
+    monkeypatch.setattr(gate.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(rounds, "_started", next(clock))
+    num_updates = 0
+    with pytest.raises(SystemExit):
+        while True:
+            num_updates += 1
+            rounds.after_update(16)
+    assert num_updates == 3 * 4
+    assert script.told == ["ready", (32 / 4, "pictures/s"), (32 / 8, "pictures/s")]
