@@ -28,6 +28,53 @@ def test_train_writes_a_whole_run_and_says_what_to_type_next(
     }  # fmt: skip
 
 
+SMALL_CLIPS = ("model.backbone=test_resnet", "model.pretrained=false", "input.size=32",
+               "train.num_workers=0")  # fmt: skip
+
+
+@pytest.mark.parametrize("more", [(), ("input.frames=4",), ("model.pooling=lstm", "model.probe=0")])
+def test_clips_are_trained_on_by_their_own_recipe(
+    finelens_command, ucf11_data, tmp_path, monkeypatch, more
+):
+    monkeypatch.chdir(ucf11_data.parent)
+    run = tmp_path / "run"
+    settings = [*SMALL_CLIPS, "phases.0.epochs=1", *more]
+    chosen = [part for setting in settings for part in ("--set", setting)]
+    code, output, errors = finelens_command(
+        "train", "--data", ucf11_data.name, "--run", run, *chosen
+    )
+    assert (code, errors) == (0, "")
+    assert output.startswith(
+        "recipe: finetune-clips (the data are clips; `finelens recipes` lists all)\n"
+    )
+    frames = 4 if "input.frames=4" in more else 8
+    recipe = (run / "recipe.yaml").read_text()
+    assert f"frames: {frames}" in recipe
+    assert f"path: {ucf11_data.resolve()}" in recipe
+
+
+def test_folders_of_frames_are_clips_where_frames_are_asked_for(
+    finelens_command, folder_data, tmp_path
+):
+    for source in sorted(folder_data.rglob("*.jpg")):
+        clip = tmp_path / "data" / source.parent.name / f"clip{int(source.stem) // 4}"
+        clip.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, clip)
+    # the rest of the job is as of other clips: an unknown network ends it here
+    wanted = ("--set", "model.backbone=resnet81", "--set", "input.frames=2")
+    _, output, errors = finelens_command("train", "--data", tmp_path / "data", *wanted)
+    assert output.startswith("recipe: finetune-clips (the data are clips;")
+    assert "resnet81" in errors
+    _, output, _ = finelens_command("train", "--data", tmp_path / "data", *wanted[:2])
+    assert output.startswith("recipe: finetune (the default;")
+
+
+def test_a_setting_that_fits_neither_recipe_is_told_before_data_are_read(finelens_command):
+    code, output, errors = finelens_command("train", "--data", "nowhere", "--set", "seeed=1")
+    assert (code, output) == (1, "")
+    assert "seeed is unknown" in errors
+
+
 def test_an_existing_run_is_not_touched(finelens_command, folder_data, tmp_path, tiny_settings):
     (tmp_path / "mine.txt").write_text("precious")
     code, _, errors = train(finelens_command, folder_data, tmp_path, tiny_settings)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from finelens.api.environment import describe_environment
+from finelens.api.recipe_choice import choose_recipe
 from finelens.api.training_data import Found, complete_manifest, read_recipe_data
 from finelens.config.load import dump_recipe, load_recipe, parse_recipe, read_yaml
 from finelens.config.schema import Recipe
@@ -37,11 +38,9 @@ from finelens.training.phases import check_augmentations
 from finelens.training.resume import has_state
 from finelens.training.setting import Setting, build_setting
 
-DEFAULT_RECIPE = "finetune"
-
 
 def train(
-    recipe: str | Path | Recipe = DEFAULT_RECIPE,
+    recipe: str | Path | Recipe | None = None,
     data: str | Path | None = None,
     *,
     settings: Sequence[str] = (),
@@ -51,7 +50,8 @@ def train(
     """Train, choose thresholds, evaluate and report; return the run's folder.
 
     Args:
-        recipe: A packaged recipe's name, a YAML file, or a recipe.
+        recipe: A packaged recipe's name, a YAML file, or a recipe. None takes ``finetune``, or
+            ``finetune-clips`` where the data are clips.
         data: Pictures or clips: class folders, a table, Pascal VOC, A2D, UCF-11, arrays or folders
             of frames. None takes the recipe's ``data.path``.
         settings: ``KEY=VALUE`` strings over the recipe, as the command line's ``--set``.
@@ -65,13 +65,18 @@ def train(
     """
     progress = progress or Silent()
     recipe = str(recipe) if isinstance(recipe, Path) else recipe
+    manifest = None
+    if run is not None:
+        check_new_run(Path(run))
+    if recipe is None:
+        recipe, manifest = choose_recipe(data, settings, progress)
     name = recipe if isinstance(recipe, str) else "recipe"
     resolved = _located(_with_settings(recipe, settings), data)
     # now, and not when all files are read and the weights downloaded
     check_augmentations(resolved)
     root = Path(run) if run is not None else _default_run(name)
     check_new_run(root)
-    manifest = read_recipe_data(resolved, progress)
+    manifest = manifest or read_recipe_data(resolved, progress)
     manifest, found = complete_manifest(manifest, resolved, progress)
     return _run(resolved, manifest, found, root, progress)
 

@@ -30,7 +30,10 @@ def demo(
 
 def train(
     recipe: Annotated[
-        str | None, typer.Argument(help="A packaged recipe or a YAML file [default: finetune].")
+        str | None,
+        typer.Argument(
+            help="A packaged recipe or a YAML file [default: finetune, of clips finetune-clips]."
+        ),
     ] = None,
     data: Annotated[
         Path | None,
@@ -65,9 +68,6 @@ def train(
             )
         _tell(finelens.resume(resume, progress=display), stopwatch)
         return
-    if recipe is None:
-        recipe = "finetune"
-        display.say("recipe: finetune (the default; `finelens recipes` lists all)")
     wanted = [*(settings or ()), *["data.cache=false"] * no_cache]
     made = finelens.train(recipe, data, settings=wanted, run=run, progress=display)
     _tell(made, stopwatch)
