@@ -83,7 +83,7 @@ def test_predictions_are_those_of_a_direct_forward_pass(saved, pictures):
     with torch.inference_mode():
         logits_BK = model.classifier(model.preprocessing.normalise(images_BCHW)).numpy()
     expected_BK = model.decision.probabilities(model.task, logits_BK)
-    table = Predictor.load(folder, device="cpu").predict(paths)
+    table = Predictor.load(folder, device="cpu", precision="fp32").predict(paths)
     np.testing.assert_allclose(_probabilities(table), expected_BK, atol=1e-5)
     decided = [model.task.names(row) for row in model.decision.decide(expected_BK)]
     assert table["labels"].to_list() == decided

@@ -21,16 +21,17 @@ from finelens.data.loader import Loader, resolve_workers
 from finelens.data.manifest import Manifest
 from finelens.evaluation.explanation import Explanation, explain
 from finelens.evaluation.inference import score
-from finelens.evaluation.passes import logits_of
+from finelens.evaluation.passes import PASS_SIZE, Passes
 from finelens.evaluation.predictions import predictions_table
 from finelens.evaluation.scores import Scores
 from finelens.models.folder import SavedModel, load_model
 from finelens.models.memory_format import to_channels_last
+from finelens.models.precision import Precision, WantedPrecision, resolve_precision
 from finelens.models.spatial_layer import SpatialLayer, find_spatial_layer
 from finelens.progress import Progress, Silent
 
-BATCH_SIZE = 32
-"""Pictures read together, and on a GPU those of a forward pass."""
+_READ_TOGETHER = 64
+"""Pictures, or frames of clips, that are read together unless more are computed together."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,27 @@ class Predictor:
     Attributes:
         saved: What the model folder held.
         device: Where the network runs.
+        precision: What it computes in there.
     """
 
     saved: SavedModel
     device: torch.device
+    precision: Precision
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str | None = None) -> Predictor:
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        device: str | None = None,
+        precision: WantedPrecision | None = None,
+    ) -> Predictor:
         """Return the predictor of a run's ``model`` folder; nothing is downloaded.
 
         Args:
             folder: Holds ``weights.safetensors``, ``model.json`` and their companions.
             device: A torch device; None takes CUDA where there is one.
+            precision: None takes that of the training, for which the thresholds were chosen.
 
         Raises:
             ModelError: If the folder is missing, foreign or corrupted.
@@ -62,13 +72,14 @@ class Predictor:
         chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         saved = load_model(Path(folder))
         to_channels_last(saved.classifier.to(device=chosen)).eval()
-        return cls(saved, chosen)
+        wanted = precision or saved.precision
+        return cls(saved, chosen, resolve_precision(wanted, chosen, saved.classifier))
 
     def predict(
         self,
         paths: Sequence[str | Path] | str | Path,
         *,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         num_workers: int | None = None,
         progress: Progress | None = None,
     ) -> pl.DataFrame:
@@ -83,7 +94,8 @@ class Predictor:
         Args:
             paths: Files; a folder stands for the pictures in it and below, sorted. Of clips see
                 ``find_clips``.
-            batch_size: Pictures read together, and on a GPU those of a forward pass.
+            batch_size: Pictures read together, and on a GPU those of a forward pass; None: what
+                suits the machine. It changes no bit of what is found on a CPU.
             num_workers: Loader processes; None: as many as pay.
             progress: Who watches.
 
@@ -107,7 +119,7 @@ class Predictor:
         return predictions_table(scores, self.saved.decision).drop("id")
 
     def score(
-        self, manifest: Manifest, *, batch_size: int = BATCH_SIZE, progress: Progress | None = None
+        self, manifest: Manifest, *, batch_size: int | None = None, progress: Progress | None = None
     ) -> Scores:
         """Return the scores of a manifest's pictures, unreadable ones with their error."""
         return self._score(
@@ -124,25 +136,29 @@ class Predictor:
 
     @property
     def num_together(self) -> int:
-        """Return how many pictures are computed at one time: one a core, or a GPU's pass."""
-        return torch.get_num_threads() if self.device.type == "cpu" else BATCH_SIZE
+        """Return how many pictures are computed at one time when there are enough."""
+        return self._passes.num_together
 
-    def logits(self, images_BCHW: Tensor, *, batch_size: int = BATCH_SIZE) -> NDArray[np.float32]:
+    def logits(self, images_BCHW: Tensor) -> NDArray[np.float32]:
         """Return the logits of evaluation views, float32 (B, K): exactly those of ``predict``.
 
         Args:
             images_BCHW: uint8 (B, C, S, S), or (B, T, C, S, S) of clips, as the preprocessing
                 makes them of pictures; B is 1 or more.
-            batch_size: As ``predict`` takes it.
         """
-        return logits_of(
+        return self._passes(images_BCHW)
+
+    @cached_property
+    def _passes(self) -> Passes:
+        return self._passes_of(PASS_SIZE)
+
+    def _passes_of(self, pass_size: int) -> Passes:
+        return Passes(
             self.saved.classifier,
-            images_BCHW,
             self.saved.preprocessing,
             device=self.device,
-            # one by one is as quick on a CPU: MobileNetV2, EfficientNet-B0, SqueezeNet and
-            # ViT-tiny take 0.6 to 0.9 times as long a picture as 32 at a time, ResNet18 1.3 times
-            pass_size=1 if self.device.type == "cpu" else batch_size,
+            precision=self.precision,
+            pass_size=pass_size,
         )
 
     def explain(
@@ -199,32 +215,40 @@ class Predictor:
         *,
         groups: Sequence[str | None] | None = None,
         spans: Sequence[Span] | None = None,
-        batch_size: int,
+        batch_size: int | None,
         num_workers: int | None,
         title: str,
         progress: Progress,
     ) -> Scores:
         preprocessing = self.saved.preprocessing
-        view = Augmentation("none", preprocessing)
-        workers = resolve_workers("auto" if num_workers is None else num_workers, len(paths))
+        few = _READ_TOGETHER // (preprocessing.frames or 1)
+        together = batch_size or max(self.num_together, few)
+        passes = self._passes
+        if batch_size is not None and self.device.type != "cpu":
+            passes = self._passes_of(batch_size)
         loader = Loader(
-            PictureDataset(paths, targets_NK, view, spans=spans, on_error="row"),
-            batch_size=batch_size,
+            PictureDataset(
+                paths,
+                targets_NK,
+                Augmentation("none", preprocessing),
+                spans=spans,
+                on_error="row",
+            ),
+            batch_size=together,
             shuffle=False,
             seed=0,
-            num_workers=workers,
+            num_workers=resolve_workers("auto" if num_workers is None else num_workers, len(paths)),
         )
         with progress.stage(title, len(paths)) as advance:
             return score(
                 self.saved.classifier,
                 loader,
-                preprocessing,
-                device=self.device,
-                forward=lambda images_BCHW: self.logits(images_BCHW, batch_size=batch_size),
+                passes,
                 ids=ids,
                 paths=paths,
                 task=self.saved.task,
                 groups=groups,
                 spans=spans,
+                is_clips=preprocessing.frames is not None,
                 progress=lambda num_pictures: advance(num_pictures, ""),
             )

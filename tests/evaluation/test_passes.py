@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from finelens.data.preprocessing import Preprocessing
-from finelens.evaluation.passes import logits_of
+from finelens.evaluation.passes import Passes
 from finelens.models.backbones import create_backbone
 from finelens.models.classifier import Classifier
 from finelens.models.heads import create_head
@@ -40,17 +40,22 @@ def with_threads():
     torch.set_num_threads(before)
 
 
+def make_passes(model, preprocessing, *, precision="fp32", device=CPU, pass_size=16):
+    return Passes(model, preprocessing, device=device, precision=precision, pass_size=pass_size)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", BACKBONES)
-def test_a_picture_has_the_same_logits_whatever_comes_with_it_on_any_cores(name, with_threads):
+def test_a_picture_has_the_same_logits_whatever_comes_with_it_on_any_cores(
+    name, precision, with_threads
+):
     model, preprocessing = make_model(name)
-    images_BCHW = make_views(preprocessing, 5)
-
-    def logits(images):
-        return logits_of(model, images, preprocessing, device=CPU, pass_size=1)
-
+    num_views = 5 if name == "test_vit" else 27
+    images_BCHW = make_views(preprocessing, num_views)
+    logits = make_passes(model, preprocessing, precision=precision)
     with_threads(1)
-    alone_BK = np.concatenate([logits(images_BCHW[n : n + 1]) for n in range(5)])
-    assert alone_BK.shape == (5, 7)
+    alone_BK = np.concatenate([logits(images_BCHW[n : n + 1]) for n in range(num_views)])
+    assert alone_BK.shape == (num_views, 7)
     assert alone_BK.dtype == np.float32
     for num_threads in (1, 2, 3):
         with_threads(num_threads)
@@ -66,17 +71,31 @@ def test_the_logits_are_the_models_own(with_threads):
     with torch.inference_mode():
         expected_BK = model(preprocessing.normalise(images_BCHW)).numpy()
     with_threads(2)
-    found_BK = logits_of(model, images_BCHW, preprocessing, device=CPU, pass_size=1)
+    found_BK = make_passes(model, preprocessing)(images_BCHW)
     np.testing.assert_allclose(found_BK, expected_BK, rtol=1e-4, atol=1e-5)
+
+
+def test_bf16_comes_near_fp32_and_its_logits_are_not_rounded_to_it():
+    model, preprocessing = make_model("test_resnet")
+    images_BCHW = make_views(preprocessing, 3)
+    full_BK = make_passes(model, preprocessing)(images_BCHW)
+    half_BK = make_passes(model, preprocessing, precision="bf16")(images_BCHW)
+    assert half_BK.dtype == np.float32
+    assert np.abs(full_BK - half_BK).max() > 0
+    np.testing.assert_allclose(half_BK, full_BK, atol=0.05 * np.abs(full_BK).max())
+    rounded_BK = torch.from_numpy(half_BK).bfloat16().float().numpy()
+    assert not np.array_equal(half_BK, rounded_BK)
 
 
 def test_clips_are_passed_one_by_one_too(with_threads):
     model, preprocessing = make_model("test_resnet", frames=3)
     images_BTCHW = make_views(preprocessing, 4)
     with_threads(2)
-    together_BK = logits_of(model, images_BTCHW, preprocessing, device=CPU, pass_size=1)
+    logits = make_passes(model, preprocessing)
+    assert logits.num_together == 2
+    together_BK = logits(images_BTCHW)
     with_threads(1)
-    alone_K = logits_of(model, images_BTCHW[2:3], preprocessing, device=CPU, pass_size=1)[0]
+    alone_K = logits(images_BTCHW[2:3])[0]
     assert np.array_equal(together_BK[2], alone_K)
     with torch.inference_mode():
         expected_BK = model(preprocessing.normalise(images_BTCHW)).numpy()
@@ -84,25 +103,72 @@ def test_clips_are_passed_one_by_one_too(with_threads):
 
 
 class ShapeTold(torch.nn.Module):
-    """The mean of each channel; tells the shapes it was passed."""
+    """The mean of each channel; tells the shapes it was passed, and how many rows its head.
 
-    def __init__(self):
+    Of several pictures it tells a little more than of one, if it ``is_careless``.
+    """
+
+    def __init__(self, *, is_careless=False):
         super().__init__()
+        self.is_careless = is_careless
         self.shapes: list[tuple[int, ...]] = []
 
-    def forward(self, x_bchw):
+    def features(self, x_bchw):
         self.shapes.append(tuple(x_bchw.shape))
-        return x_bchw.mean(dim=(2, 3))
+        mean_bc = x_bchw.mean(dim=(2, 3))
+        return mean_bc * (1 + 1e-6) if self.is_careless and len(x_bchw) > 1 else mean_bc
+
+    def head(self, features_bc):
+        assert len(features_bc) == 1
+        return features_bc
 
 
-def test_blanks_fill_the_last_pass_and_leave_no_row():
+PLAIN = Preprocessing(8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+ONE, EIGHT = (1, 3, 8, 8), (8, 3, 8, 8)
+
+
+def expected_means(images_bchw):
+    return (images_bchw.float() / 255).mean(dim=(2, 3)).numpy()
+
+
+def test_pictures_share_passes_once_eight_of_them_gave_the_same_alone(with_threads):
+    with_threads(1)
     model = ShapeTold()
-    preprocessing = Preprocessing(8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    images_BCHW = make_views(preprocessing, 5)
-    found_BK = logits_of(model, images_BCHW, preprocessing, device=CPU, pass_size=4)
-    assert model.shapes == [(4, 3, 8, 8)] * 2
-    expected_BK = (images_BCHW.float() / 255).mean(dim=(2, 3)).numpy()
-    np.testing.assert_allclose(found_BK, expected_BK, rtol=1e-5)
+    logits = make_passes(model, PLAIN)
+    images_BCHW = make_views(PLAIN, 19)
+    logits(images_BCHW[:15])
+    assert model.shapes == [ONE] * 15
+    model.shapes.clear()
+    found_BK = logits(images_BCHW)
+    assert model.shapes == [ONE] * 8 + [EIGHT] + [EIGHT] * 2 + [ONE] * 3
+    np.testing.assert_allclose(found_BK, expected_means(images_BCHW), rtol=1e-5)
+    model.shapes.clear()
+    logits(images_BCHW[:8])
+    assert model.shapes == [EIGHT]
+
+
+def test_pictures_that_differ_in_a_bit_together_are_passed_alone(with_threads):
+    with_threads(1)
+    model = ShapeTold(is_careless=True)
+    logits = make_passes(model, PLAIN)
+    images_BCHW = make_views(PLAIN, 32)
+    logits(images_BCHW)
+    model.shapes.clear()
+    logits(images_BCHW)
+    assert model.shapes == [ONE] * 32
+
+
+@pytest.mark.parametrize(("num_views", "num_eights"), [(16, 2), (32, 4), (30, 3), (20, 2), (8, 0)])
+def test_passes_end_together_on_two_threads(num_views, num_eights, with_threads):
+    with_threads(2)
+    model = ShapeTold()
+    logits = make_passes(model, PLAIN)
+    logits(make_views(PLAIN, 16))
+    model.shapes.clear()
+    images_BCHW = make_views(PLAIN, num_views)
+    np.testing.assert_allclose(logits(images_BCHW), expected_means(images_BCHW), rtol=1e-5)
+    assert model.shapes.count(EIGHT) == num_eights
+    assert model.shapes.count(ONE) == num_views - 8 * num_eights
 
 
 @pytest.mark.gpu
@@ -112,10 +178,7 @@ def test_on_a_gpu_a_picture_has_the_same_logits_whatever_comes_with_it():
     model, preprocessing = make_model("resnet18")
     model.to(cuda)
     images_BCHW = make_views(preprocessing, 40)
-
-    def logits(images):
-        return logits_of(model, images, preprocessing, device=cuda, pass_size=16)
-
+    logits = make_passes(model, preprocessing, device=cuda, pass_size=16)
     together_BK = logits(images_BCHW)
     alone_BK = np.concatenate([logits(images_BCHW[n : n + 1]) for n in range(40)])
     assert np.array_equal(together_BK, alone_BK)

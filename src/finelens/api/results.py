@@ -18,6 +18,7 @@ from finelens.evaluation.evaluate import evaluate as evaluate_scores
 from finelens.evaluation.predictions import predictions_table
 from finelens.evaluation.ranking import top_table
 from finelens.models.folder import read_decision, read_task
+from finelens.models.precision import WantedPrecision
 from finelens.predictor import Predictor
 from finelens.progress import Progress
 from finelens.reporting.comparison import Comparison, compare_runs
@@ -27,8 +28,12 @@ from finelens.runs.directory import RunDirectory, open_run
 from finelens.task import Task
 
 
-def load(run: str | Path, *, device: str | None = None) -> Predictor:
+def load(
+    run: str | Path, *, device: str | None = None, precision: WantedPrecision | None = None
+) -> Predictor:
     """Return the predictor of a run, or of a model folder copied out of one.
+
+    ``device`` and ``precision`` as ``Predictor.load`` takes them.
 
     Raises:
         RunError: If the run is not complete.
@@ -36,8 +41,8 @@ def load(run: str | Path, *, device: str | None = None) -> Predictor:
     """
     folder = Path(run)
     if (folder / "model.json").is_file():
-        return Predictor.load(folder, device=device)
-    return Predictor.load(open_run(run).model, device=device)
+        return Predictor.load(folder, device=device, precision=precision)
+    return Predictor.load(open_run(run).model, device=device, precision=precision)
 
 
 def predict(
@@ -45,7 +50,8 @@ def predict(
     paths: Sequence[str | Path] | str | Path | None = None,
     *,
     split: str | None = None,
-    batch_size: int = 32,
+    batch_size: int | None = None,
+    precision: WantedPrecision | None = None,
     progress: Progress | None = None,
 ) -> pl.DataFrame:
     """Return what a run's model finds, one row a picture: see ``Predictor.predict``.
@@ -55,7 +61,10 @@ def predict(
         paths: Files, or folders of pictures or clips.
         split: In place of paths, a split of the run's own pictures: their rows come in its
             order, with their ``id`` first.
-        batch_size: Pictures read together, and on a GPU those of a forward pass.
+        batch_size: Pictures read together, and on a GPU those of a forward pass; None: what
+            suits the machine.
+        precision: ``fp32``, ``bf16`` or ``auto``; None: that of the training, for which the
+            thresholds were chosen.
         progress: Who watches.
 
     Raises:
@@ -67,7 +76,7 @@ def predict(
             "predict takes files or a split of the run's own; give one of the two, such as "
             f"`finelens predict {typed(run)} --split test`"
         )
-    predictor = load(run)
+    predictor = load(run, precision=precision)
     if split is None:
         return predictor.predict(paths or [], batch_size=batch_size, progress=progress)
     part = _own_manifest(open_run(run), predictor.saved.task).of_split(split)

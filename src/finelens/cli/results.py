@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 import finelens
 from finelens.errors import ConfigError
 
+PrecisionChoice = Literal["auto", "fp32", "bf16"]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 SplitOption = Annotated[
     str | None, typer.Option("--split", help="train, val or test [default: test, else val].")
@@ -51,15 +52,22 @@ def predict(
         typer.Option("--decisions", help="0 or 1 a row and class: FILE.npy and FILE.csv."),
     ] = None,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Pictures read together; on a GPU those of a forward pass.")
-    ] = 32,
+        int | None,
+        typer.Option(min=1, help="Pictures read together; on a GPU those of a forward pass."),
+    ] = None,
+    precision: Annotated[
+        PrecisionChoice | None,
+        typer.Option(help="What the model computes in [default: as in training]."),
+    ] = None,
 ) -> None:
     """Say what is in pictures: one row for every input, errors included."""
     from finelens.cli.display import CONSOLE, Display
     from finelens.cli.predictions import check_outputs, print_predictions, write_outputs
 
     check_outputs(out, decisions)
-    table = finelens.predict(run, paths, split=split, batch_size=batch_size, progress=Display())
+    table = finelens.predict(
+        run, paths, split=split, batch_size=batch_size, precision=precision, progress=Display()
+    )
     if out is None and decisions is None:
         print_predictions(table)
         CONSOLE.print("next: add --out scores.csv to keep every probability")

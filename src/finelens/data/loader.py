@@ -42,6 +42,10 @@ class Loader:
         shard: Which training process of how many this is; each takes its part of every batch,
             or the batch's first sample where there is none for it.
         pin_memory: Whether batches come in page-locked memory, for a CUDA device.
+
+    Attributes:
+        dataset: As given.
+        batch_size: As given.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Loader:
         pin_memory: bool = False,
     ) -> None:
         self.dataset = dataset
+        self.batch_size = batch_size
         self._keys = _EpochKeys(len(dataset), batch_size, shuffle, seed, shard, batches_per_epoch)
         self._num_workers = num_workers
         self._pin_memory = pin_memory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,31 +13,24 @@ from torch import Tensor, nn
 
 from finelens.errors import ModelError
 from finelens.evaluation.scores import Scores
-from finelens.models.memory_format import in_format
 from finelens.task import Task
 
 if TYPE_CHECKING:
     from finelens.data.example import Span
     from finelens.data.loader import Batch
-    from finelens.data.preprocessing import Preprocessing
-
-Precision = Literal["fp32", "bf16"]
 
 
 def score(
     classifier: nn.Module,
     loader: Iterable[Batch],
-    preprocessing: Preprocessing,
+    logits: Callable[[Tensor], NDArray[np.float32]],
     *,
-    device: torch.device | str,
-    precision: Precision = "fp32",
-    channels_last: bool = True,
-    forward: Callable[[Tensor], NDArray[np.float32]] | None = None,
     ids: Sequence[str],
     paths: Sequence[str],
     task: Task,
     groups: Sequence[str | None] | None = None,
     spans: Sequence[Span] | None = None,
+    is_clips: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Scores:
     """Return the model's logits for every picture of a loader, in the order of ``ids``.
@@ -45,19 +38,15 @@ def score(
     Each module's training mode is put back afterwards.
 
     Args:
-        classifier: On ``device`` already; pictures to logits, shape (B, K).
+        classifier: Is in evaluation mode meanwhile.
         loader: Batches that cover the indices 0 to N - 1, each once, in any order.
-        preprocessing: Its ``normalise`` makes float pictures of bytes, on ``device``.
-        device: Where the model lies.
-        precision: ``bf16`` computes under autocast; logits are kept in float32.
-        channels_last: Memory format of the pictures.
-        forward: Makes logits of a batch's uint8 views; None passes the batch to the classifier
-            whole, in the precision and format given.
+        logits: Makes the classifier's logits of uint8 views, such as ``Passes``.
         ids: N names.
         paths: N files.
         task: The K classes.
         groups: N recordings that the pictures come from, None where there is none.
         spans: N parts of their videos.
+        is_clips: Whether the loader may have something to note of a file.
         progress: Called after each batch with the number of pictures just done.
 
     Raises:
@@ -72,13 +61,7 @@ def score(
     with _evaluating(classifier), torch.inference_mode():
         for batch in loader:
             rows = batch.indices_B.numpy()
-            logits_NK[rows] = (
-                forward(batch.images_BCHW)
-                if forward is not None
-                else _logits(
-                    classifier, batch, preprocessing, torch.device(device), precision, channels_last
-                )
-            )
+            logits_NK[rows] = logits(batch.images_BCHW)
             targets_NK[rows] = batch.targets_BK.numpy()
             for row, error, note in zip(rows, batch.errors, batch.notes, strict=True):
                 errors[row], notes[row] = error, note
@@ -93,23 +76,8 @@ def score(
         tuple(ids), tuple(paths), logits_NK, targets_NK, tuple(errors), task,
         groups=None if groups is None else tuple(groups),
         spans=None if spans is None else tuple(spans),
-        notes=None if preprocessing.frames is None else tuple(notes),
+        notes=tuple(notes) if is_clips else None,
     )  # fmt: skip
-
-
-def _logits(
-    classifier: nn.Module,
-    batch: Batch,
-    preprocessing: Preprocessing,
-    device: torch.device,
-    precision: Precision,
-    channels_last: bool,
-) -> np.ndarray:
-    x_BCHW = preprocessing.normalise(batch.images_BCHW.to(device, non_blocking=True))
-    x_BCHW = in_format(x_BCHW, channels_last=channels_last)
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        logits_BK = classifier(x_BCHW)
-    return logits_BK.float().cpu().numpy()
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from finelens.models.backbones import create_backbone
 from finelens.models.build import build_head
 from finelens.models.classifier import Classifier
 from finelens.models.pooling import create_pooling
+from finelens.models.precision import WantedPrecision
 from finelens.models.weights import first_of, mismatches, read_safetensors, write_safetensors
 from finelens.task import Task, TaskKind
 
@@ -48,6 +49,7 @@ class _Description(Section):
     pooling_settings: dict[str, Any] = Field(default_factory=dict)
     frames: int | None = None
     num_classes: int = Field(ge=1)
+    precision: WantedPrecision = "fp32"
     card: dict[str, Any]
 
 
@@ -60,6 +62,7 @@ class SavedModel:
         task: Class names in the order of its logits.
         preprocessing: How a picture becomes its input.
         decision: How its logits become yes or no.
+        precision: What it computes in, so that its thresholds meet the scores they were chosen on.
         card: Anything worth knowing about it; plain JSON values.
     """
 
@@ -67,6 +70,7 @@ class SavedModel:
     task: Task
     preprocessing: Preprocessing
     decision: Decision
+    precision: WantedPrecision = "auto"
     card: dict[str, Any] = field(default_factory=dict)
 
 
@@ -110,8 +114,15 @@ def load_model(folder: str | Path) -> SavedModel:
     preprocessing = _read_part(folder, _PREPROCESSING, Preprocessing.from_json)
     # a network's own size may be far larger than what it was trained on: a pass takes seconds
     build = partial(_to_classifier, size=preprocessing.size)
-    classifier, card = _read_part(folder, _MODEL, build)
-    saved = SavedModel(classifier, read_task(folder), preprocessing, read_decision(folder), card)
+    classifier, described = _read_part(folder, _MODEL, build)
+    saved = SavedModel(
+        classifier,
+        read_task(folder),
+        preprocessing,
+        read_decision(folder),
+        precision=described.precision,
+        card=described.card,
+    )
     _check_together(folder, saved)
     _load_weights(classifier, folder / _WEIGHTS)
     classifier.eval()
@@ -161,6 +172,7 @@ def _write_parts(folder: Path, saved: SavedModel) -> None:
             "pooling_settings": pooling,
             "frames": classifier.backbone.input_spec.frames,
             "num_classes": classifier.num_classes,
+            "precision": saved.precision,
             "card": saved.card,
         },
     }
@@ -221,7 +233,7 @@ def _damaged(path: Path, reason: str) -> str:
     return f"model folder: {path} is damaged or foreign: {reason}; copy the whole folder again"
 
 
-def _to_classifier(content: dict[str, Any], *, size: int) -> tuple[Classifier, dict[str, Any]]:
+def _to_classifier(content: dict[str, Any], *, size: int) -> tuple[Classifier, _Description]:
     if content["format"] != FORMAT:
         raise ModelError(f"its format is {content['format']}, not {FORMAT}: use its finelens")
     described = _Description.model_validate(content)
@@ -230,7 +242,7 @@ def _to_classifier(content: dict[str, Any], *, size: int) -> tuple[Classifier, d
     )
     pooling = create_pooling(described.pooling, backbone.num_features, **described.pooling_settings)
     head = build_head(described.head, pooling.num_features, described.num_classes)
-    return Classifier(backbone, head, pooling=pooling), described.card
+    return Classifier(backbone, head, pooling=pooling), described
 
 
 def _to_task(content: dict[str, Any]) -> Task:

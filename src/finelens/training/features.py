@@ -7,14 +7,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from finelens.data.loader import Loader
-from finelens.data.preprocessing import Preprocessing
+from finelens.evaluation.passes import Passes
 from finelens.models.classifier import Classifier
-from finelens.models.memory_format import in_format
 from finelens.progress import Advance
 from finelens.runs.directory import write_text_atomic
 
@@ -24,27 +21,23 @@ _FLUSH_S = 60.0
 def extract_features(
     classifier: Classifier,
     loader: Loader,
-    preprocessing: Preprocessing,
+    passes: Passes,
     *,
     num_examples: int,
     path: Path,
-    accelerator: Accelerator,
-    channels_last: bool,
     advance: Advance,
 ) -> NDArray[np.float32]:
     """Return the backbone's features of every picture, shape (N, F), in the loader's order.
 
     They are written to ``path`` as they come: a pass that was killed goes on there and loses
-    at most a minute.
+    at most a minute. To the last bit they are those that scoring gives the head.
 
     Args:
         classifier: Is put in evaluation mode.
         loader: Gives the pictures, not shuffled.
-        preprocessing: Normalises them.
+        passes: The classifier's.
         num_examples: N.
-        path: A ``.npy`` file; beside it lies one that says how many batches are done.
-        accelerator: Gives the device.
-        channels_last: The memory format of the pictures.
+        path: A ``.npy`` file; beside it lies one that says how many pictures are done.
         advance: Called with the pictures done.
     """
     shape = (num_examples, classifier.num_features)
@@ -54,13 +47,12 @@ def extract_features(
     classifier.eval()
     flushed_at = time.monotonic()
     try:
-        for batch in loader.epoch(0, skip=num_done):
-            with torch.inference_mode():
-                images_BCHW = preprocessing.normalise(batch.images_BCHW.to(accelerator.device))
-                images_BCHW = in_format(images_BCHW, channels_last=channels_last)
-                features_BF = classifier.features(images_BCHW)
-            features_NF[batch.indices_B.numpy()] = features_BF.float().cpu().numpy()
-            num_done += 1
+        # another machine may read more at a time: a part of a batch is done again
+        first = num_done // loader.batch_size
+        num_done = first * loader.batch_size
+        for batch in loader.epoch(0, skip=first):
+            features_NF[batch.indices_B.numpy()] = passes.features(batch.images_BCHW)
+            num_done += len(batch.indices_B)
             if time.monotonic() - flushed_at > _FLUSH_S:
                 _flush(features_NF, count_path, num_done)
                 flushed_at = time.monotonic()
@@ -81,9 +73,9 @@ def _open(path: Path, shape: tuple[int, int], *, is_new: bool) -> np.memmap:
     return features_NF
 
 
-def _flush(features_NF: np.memmap, count_path: Path, num_batches: int) -> None:
+def _flush(features_NF: np.memmap, count_path: Path, num_done: int) -> None:
     features_NF.flush()
-    write_text_atomic(count_path, str(num_batches))
+    write_text_atomic(count_path, str(num_done))
 
 
 def forget_features(path: Path) -> None:

@@ -32,12 +32,12 @@ def finish(setting: Setting, state: TrainingState) -> None:
     classifier.load_state_dict(state.best.load(state.best.metrics[0]))
     classifier.drop_auxiliary()
     started = time.perf_counter()
-    val = setting.score("val", is_final=True)
+    val = setting.score("val")
     seconds_per_picture = (time.perf_counter() - started) / val.num_examples
     decision = _choose(setting, val)
     scored = {"val": val}
     if "test" in setting.manifest.splits:
-        scored["test"] = setting.score("test", is_final=True)
+        scored["test"] = setting.score("test")
     if not setting.accelerator.is_main_process:
         return
     state.best.link_by_metric()
@@ -45,7 +45,10 @@ def finish(setting: Setting, state: TrainingState) -> None:
         _evaluate(setting, split, scores, decision)
     summary = _summary(setting, state) | {"seconds_per_picture": seconds_per_picture}
     write_json_atomic(setting.run.summary, summary)
-    model = SavedModel(classifier, setting.task, setting.preprocessing, decision)
+    model = SavedModel(
+        classifier, setting.task, setting.preprocessing, decision,
+        precision=setting.recipe.train.precision,
+    )  # fmt: skip
     save_model(setting.run.model, model)
 
 

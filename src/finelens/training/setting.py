@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property
 
 import torch
 from accelerate import Accelerator
-from torch import nn
 
 from finelens.config.schema import Recipe
 from finelens.data.augment.augmentation import Augmentation
@@ -20,12 +19,13 @@ from finelens.data.manifest import Manifest
 from finelens.data.preprocessing import Preprocessing
 from finelens.errors import ModelError, typed
 from finelens.evaluation.inference import score
-from finelens.evaluation.passes import logits_of
+from finelens.evaluation.passes import Passes
 from finelens.evaluation.scores import Scores
 from finelens.models.backbone import Backbone
 from finelens.models.build import build_classifier, build_preprocessing
 from finelens.models.classifier import Classifier
 from finelens.models.memory_format import to_channels_last
+from finelens.models.precision import Precision
 from finelens.progress import Progress
 from finelens.runs.directory import RunDirectory
 from finelens.task import Task
@@ -70,8 +70,8 @@ class Setting:
         return self.manifest.task
 
     @property
-    def precision(self) -> str:
-        """Return ``bf16`` or ``fp32``: what training computes in."""
+    def precision(self) -> Precision:
+        """Return ``bf16`` or ``fp32``: what training and scoring compute in."""
         return "fp32" if self.accelerator.mixed_precision == "no" else "bf16"
 
     @property
@@ -112,7 +112,10 @@ class Setting:
                 cache=self.cache,
                 on_error=on_error,
             ),
-            batch_size=train.batch_size,
+            # of those that are scored, enough for all cores
+            batch_size=train.batch_size
+            if augmentation
+            else max(train.batch_size, self.passes.num_together),
             shuffle=augmentation is not None,
             seed=self.recipe.seed,
             num_workers=resolve_workers(train.num_workers, part.num_examples),
@@ -131,36 +134,36 @@ class Setting:
     def _shard(self) -> tuple[int, int]:
         return self.accelerator.process_index, self.accelerator.num_processes
 
-    def score(self, split: str, *, is_final: bool = False) -> Scores:
-        """Return the classifier's scores of a split, in fp32, with a progress bar.
+    def score(self, split: str) -> Scores:
+        """Return the classifier's scores of a split, with a progress bar.
 
-        Args:
-            split: An evaluated split.
-            is_final: Whether a CPU computes them in passes of one picture, so that they are to
-                the last bit those that the finished model will give.
+        To the last bit they are those that the finished model gives on this machine.
         """
         part = self.manifest.of_split(split)
-        forward = None
-        if is_final and self.accelerator.device.type == "cpu":
-            forward = partial(
-                logits_of, self.classifier, preprocessing=self.preprocessing,
-                device=self.accelerator.device, pass_size=1,
-            )  # fmt: skip
         with self.progress.stage(f"scoring {split}", part.num_examples) as advance:
             return score(
                 self.classifier,
                 self.loader(split),
-                self.preprocessing,
-                device=self.accelerator.device,
-                channels_last=self.recipe.train.channels_last,
-                forward=forward,
+                self.passes,
                 ids=part.ids,
                 paths=part.paths,
                 task=self.task,
                 groups=part.groups,
                 spans=part.spans,
+                is_clips=self.preprocessing.frames is not None,
                 progress=lambda num_pictures: advance(num_pictures, ""),
             )
+
+    @cached_property
+    def passes(self) -> Passes:
+        """Return how the classifier's features and logits are computed."""
+        return Passes(
+            self.classifier,
+            self.preprocessing,
+            device=self.accelerator.device,
+            precision=self.precision,
+            pass_size=self.recipe.train.batch_size,
+        )
 
 
 def build_setting(
@@ -188,8 +191,7 @@ def build_setting(
         auxiliary=recipe.loss.auxiliary_weight > 0,
         say=progress.say,
     )
-    has_conv3d = any(isinstance(layer, nn.Conv3d) for layer in classifier.modules())
-    accelerator = build_accelerator(recipe.train, run, has_conv3d=has_conv3d)
+    accelerator = build_accelerator(recipe.train, run, classifier)
     if size == "auto":
         paths = manifest.of_split("train").paths
         side = median_shorter_side(paths, frames=recipe.input.frames)

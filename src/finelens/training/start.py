@@ -48,11 +48,9 @@ def _features(setting: Setting, split: str) -> np.ndarray:
         return extract_features(
             setting.classifier,
             setting.loader(split),
-            setting.preprocessing,
+            setting.passes,
             num_examples=num_examples,
             path=_path(setting, split),
-            accelerator=setting.accelerator,
-            channels_last=setting.recipe.train.channels_last,
             advance=advance,
         )
 
