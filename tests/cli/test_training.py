@@ -75,6 +75,17 @@ def test_a_setting_that_fits_neither_recipe_is_told_before_data_are_read(finelen
     assert "seeed is unknown" in errors
 
 
+def test_a_probe_that_was_kept_is_told(finelens_command, folder_data, tmp_path, tiny_settings):
+    run = tmp_path / "run"
+    still = ("optimizer.lr=1e-12", "phases.1.lr=1e-12", "model.head.dropout=0")
+    code, output, _ = train(finelens_command, folder_data, run, tiny_settings, *still)
+    assert code == 0
+    told = [line for line in output.splitlines() if line.startswith("Fine-tuning reached")]
+    assert len(told) == 1
+    assert told[0].endswith("the probe's weights are the model.")
+    assert told[0].removesuffix(".") in (run / "report.html").read_text().replace("&#39;", "'")
+
+
 def test_an_existing_run_is_not_touched(finelens_command, folder_data, tmp_path, tiny_settings):
     (tmp_path / "mine.txt").write_text("precious")
     code, _, errors = train(finelens_command, folder_data, tmp_path, tiny_settings)

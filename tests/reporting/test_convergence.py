@@ -62,6 +62,11 @@ def test_the_probe_is_no_epoch(make_run):
     assert found.epoch == 2
 
 
+def test_nothing_converged_where_the_probe_was_kept(make_run):
+    best = {"mean_average_precision": {"value": 0.9, "epoch": 0}}
+    assert converge(make_run(summary={"best": best}), [0.5, 0.7], probe=0.9) is None
+
+
 def test_without_epochs_there_is_no_convergence(make_run):
     assert converge(make_run(), []) is None
 

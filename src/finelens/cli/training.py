@@ -76,9 +76,15 @@ def train(
 def _tell(run: Path, stopwatch: object) -> None:
     from finelens.cli.display import CONSOLE
     from finelens.cli.summary import examples_of, headline_lines
+    from finelens.reporting.against_probe import kept_probe_sentence
+    from finelens.reporting.record import read_record
+    from finelens.runs.directory import open_run
 
     for line in headline_lines(run):
         CONSOLE.print(line, markup=False, soft_wrap=True)
+    kept = kept_probe_sentence(read_record(open_run(run)))
+    if kept is not None:
+        CONSOLE.print(kept, markup=False, soft_wrap=True)
     CONSOLE.print(
         f"done in {stopwatch}: open {run / 'report.html'}\n"
         f"next: finelens predict {typed(run)} {examples_of(run).upper()} --out scores.csv",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from finelens.data.audit import IMBALANCED
+from finelens.reporting.against_probe import hold_against_probe, kept_probe_sentence
 from finelens.reporting.group_results import groups_caution
 from finelens.reporting.record import (
     METRIC_WORDS,
@@ -42,12 +43,15 @@ def _not_held_out(record: RunRecord) -> list[str]:
 
 
 def _below_probe(record: RunRecord) -> list[str]:
-    probe, tuned = probe_and_tuned(record)
-    if probe is None or tuned is None or tuned > probe:
+    kept = kept_probe_sentence(record)
+    if kept is not None:
+        return [kept]
+    held = hold_against_probe(record)
+    if held is None or held.is_tuned_better:
         return []
     return [
-        f"Fine-tuning did not beat the probe on validation ({tuned:.1%} against {probe:.1%}): "
-        "the backbone's features as they are serve as well."
+        f"Fine-tuning did not beat the probe on validation ({held.tuned:.1%} against "
+        f"{held.probe:.1%}): the backbone's features as they are serve as well."
     ]
 
 
@@ -192,23 +196,6 @@ def _left_out(record: RunRecord) -> list[str]:
 
 def _files(number: int, kind: str, noun: str = "file") -> str:
     return f"{number} {kind} {noun}{'' if number == 1 else 's'}"
-
-
-def probe_and_tuned(record: RunRecord) -> tuple[float | None, float | None]:
-    """Return the main metric on validation of the probe, and of the epoch that was kept."""
-    name = record.main_metric
-    probe = (record.summary.get("probe") or {}).get(name, record.history.probe.get(name))
-    series = record.history.of("val", name)
-    best = record.summary.get("best") or {}
-    if next(iter(best), None) == name:
-        tuned = best[name].get("value")
-    elif record.kept_epoch == 0:
-        tuned = probe
-    else:
-        tuned = series.at(record.kept_epoch) if record.kept_epoch else None
-    if tuned is None:
-        tuned = max(series.values) if series else None
-    return probe, tuned
 
 
 def _alike_in_groups(record: RunRecord) -> list[str]:

@@ -33,8 +33,10 @@ def find_convergence(record: RunRecord) -> Convergence | None:
 
     That is the metric that chose the weights; a loss is best when smallest. None where no epoch
     was measured, or the run no longer holds the manifest that says how many pictures it was
-    trained on. The probe is no epoch.
+    trained on. The probe is no epoch; where its weights were kept, nothing converged.
     """
+    if record.kept_epoch == 0:
+        return None
     series = record.history.of("val", record.followed_metric)
     num_samples = record.counts.by_split.get("train") if record.counts else None
     if not series or not num_samples:

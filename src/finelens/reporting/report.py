@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from finelens.reporting.against_probe import hold_against_probe
 from finelens.reporting.album import album_context
 from finelens.reporting.best_checkpoints import best_checkpoints
-from finelens.reporting.cautions import FEW_POSITIVES, find_cautions, probe_and_tuned
+from finelens.reporting.cautions import FEW_POSITIVES, find_cautions
 from finelens.reporting.chart import SERIES_INKS, Chart
 from finelens.reporting.convergence import find_convergence
 from finelens.reporting.early_stop import find_early_stop
@@ -110,15 +111,12 @@ def _summary(record: RunRecord) -> dict[str, Any]:
         if (record.decision.only_highest or not _repeats_accuracy(record, name))
         and _is_known(record, name)
     ]  # fmt: skip
-    probe, tuned = probe_and_tuned(record)
-    versus = None
-    if probe is not None and tuned is not None:
-        versus = {"words": METRIC_WORDS[record.main_metric], "probe": probe, "tuned": tuned}
     splits = [
         {"name": split, "num_examples": metrics["num_examples"]}
         for split, metrics in record.metrics.items()
     ]
-    return {"tiles": tiles, "figures": figures, "versus": versus, "splits": splits,
+    return {"tiles": tiles, "figures": figures, "versus": hold_against_probe(record),
+            "versus_words": METRIC_WORDS[record.main_metric], "splits": splits,
             "facts": run_facts(record)}  # fmt: skip
 
 

@@ -24,6 +24,7 @@ def run_facts(record: RunRecord) -> list[tuple[str, str]]:
         "Trained parameters": count(trained) if trained is not None else None,
         "Epochs": str(record.history.num_epochs) if record.history.num_epochs else None,
         "Converged": _convergence(record),
+        "Weights kept": _kept(record.kept_epoch),
         "Training time": _spoken_minutes(summary.get("training_minutes")),
         "Training speed": _speed(summary.get("samples_per_second"), record.noun),
         "Scoring": f"{number(seconds * 1000, 1)} ms a {record.noun}" if seconds else None,
@@ -46,6 +47,12 @@ def _convergence(record: RunRecord) -> str | None:
     by = record.followed_metric
     words = "" if by == record.main_metric else f" by {logged_words(by)}"
     return f"epoch {converged.epoch}{words}, {number(converged.iterations, 0)} iterations"
+
+
+def _kept(epoch: int | None) -> str | None:
+    if epoch is None:
+        return None
+    return f"of epoch {epoch}" if epoch else "the probe's"
 
 
 def _spoken_minutes(minutes: float | None) -> str | None:

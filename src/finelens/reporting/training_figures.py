@@ -59,7 +59,7 @@ def metric_chart(
         history: What was measured.
         names: Metrics in the log, mapped to their words; the first is the main one, whose
             probe value becomes a dashed line.
-        best_epoch: The epoch whose weights were kept, or None.
+        best_epoch: The epoch whose weights were kept, 0 for the probe, or None.
         converged_epoch: The first epoch near the main metric's best, or None.
         stop: How training stopped; drawn where one of the metrics decided it.
     """
@@ -157,6 +157,8 @@ def _marked(best_epoch: int | None, converged_epoch: int | None) -> str:
     told = []
     if best_epoch:
         told.append(f"The ring marks epoch {best_epoch}, whose weights were kept.")
+    if best_epoch == 0:
+        told.append("No epoch beat the probe, whose weights were kept.")
     if converged_epoch:
         told.append(f"The diamond marks epoch {converged_epoch}, the first within 1% of the best.")
     return " ".join(told)
