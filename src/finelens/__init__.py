@@ -20,10 +20,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from finelens.api.contact_sheet import contact_sheet as contact_sheet
     from finelens.api.data import check as check
+    from finelens.api.evaluation import evaluate as evaluate
     from finelens.api.explain import explain as explain
     from finelens.api.log import log as log
     from finelens.api.results import compare as compare
-    from finelens.api.results import evaluate as evaluate
     from finelens.api.results import load as load
     from finelens.api.results import predict as predict
     from finelens.api.results import top as top
@@ -40,7 +40,7 @@ _HOMES = {
     "compare": "finelens.api.results",
     "contact_sheet": "finelens.api.contact_sheet",
     "demo": "finelens.api.training",
-    "evaluate": "finelens.api.results",
+    "evaluate": "finelens.api.evaluation",
     "explain": "finelens.api.explain",
     "load": "finelens.api.results",
     "log": "finelens.api.log",

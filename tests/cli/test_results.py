@@ -69,12 +69,95 @@ def test_evaluating_again_gives_the_same_figures(finelens_command, trained, tmp_
     assert (run / metrics).read_text() == (trained / metrics).read_text()
 
 
-def test_evaluate_takes_other_pictures(finelens_command, trained, folder_data, tmp_path):
+def test_other_pictures_are_evaluated_beside_the_runs_own(
+    finelens_command, trained, folder_data, tmp_path
+):
     run = tmp_path / "run"
     shutil.copytree(trained, run)
+    own = (run / "evaluation" / "test" / "metrics.json").read_bytes()
     code, output, _ = finelens_command("evaluate", run, "--data", folder_data)
     assert code == 0
-    assert "test (60 pictures)" in output
+    assert "other-pictures (60 pictures): mean AP" in output
+    assert f"written to {run / 'evaluation' / 'other-pictures'}" in output
+    assert "warning" not in output
+    assert (run / "evaluation" / "test" / "metrics.json").read_bytes() == own
+    report = (run / "report.html").read_text()
+    assert f"60 pictures of {folder_data}." in report
+    assert "the figures flatter" not in report
+    # whatever reads evaluations knows it by its name
+    top = tmp_path / "top.csv"
+    asked = ("--split", "other-pictures", "-n", 3)
+    assert finelens_command("top", run, *asked, "--class", "red", "--out", top)[0] == 0
+    assert pl.read_csv(top)["id"].str.contains("/").all()
+    other = shutil.copytree(run, tmp_path / "same")
+    out = tmp_path / "comparison"
+    code, _, _ = finelens_command("compare", run, other, *asked[:2], "--out", out)
+    assert code == 0
+    assert pl.read_csv(out / "pairs.csv")["num_pictures"].unique().to_list() == [60]
+
+
+def test_pictures_that_the_run_was_trained_on_are_warned_of(
+    finelens_command, trained, table_data, tmp_path
+):
+    run, copy = tmp_path / "run", tmp_path / "my copy"
+    shutil.copytree(trained, run)
+    copy.mkdir()
+    # 24 are of train, 12 of val and 12 of test; one of train is changed
+    for picture in table_data.parent.glob("*.png"):
+        shutil.copy(picture, copy / f"renamed-{picture.name}")
+    changed = copy / "renamed-00.png"
+    changed.write_bytes(changed.read_bytes() + b"more")
+    rows = table_data.read_text().splitlines()[1:]
+    lines = ["path,labels", *(f"renamed-{row.rpartition(',')[0]}" for row in rows)]
+    (copy / "labels.csv").write_text("\n".join(lines))
+    code, output, _ = finelens_command(
+        "evaluate", run, "--data", copy / "labels.csv", "--name", "mine"
+    )
+    assert code == 0
+    said = (
+        "23 of these 48 pictures are in the run's train split, and 12 are in its val split, on "
+        "which it was chosen: the figures flatter"
+    )
+    assert f"warning: {said}\n" in output
+    assert f"mine: {said.replace(chr(39), '&#39;')}." in (run / "report.html").read_text()
+    metrics = json.loads((run / "evaluation" / "mine" / "metrics.json").read_text())
+    assert metrics["other_data"] == {
+        "path": str(copy / "labels.csv"), "split": None, "num_examples": 48, "num_train": 23,
+        "num_val": 12, "num_gone": 0,
+    }  # fmt: skip
+    # it stays known when thresholds change
+    finelens.save_thresholds(run, {"red": 0.9})
+    refreshed = json.loads((run / "evaluation" / "mine" / "metrics.json").read_text())
+    assert refreshed["other_data"] == metrics["other_data"]
+    assert refreshed["decision"] != metrics["decision"]
+    notes = finelens.compare([run, trained], split="val").notes
+    assert not any("flatter" in note for note in notes)
+    other = shutil.copytree(run, tmp_path / "other")
+    notes = finelens.compare([run, other], split="mine").notes
+    assert [note for note in notes if "flatter" in note] == [
+        f"{name}, mine: {said}." for name in ("run", "other")
+    ]
+
+
+def test_the_name_of_other_data_replaces_nothing_else(
+    finelens_command, trained, table_data, folder_data, tmp_path
+):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    for name in ("test", "../up", "", ".hidden"):
+        arguments = ("--data", folder_data, "--name", name)
+        code, _, errors = finelens_command("evaluate", run, *arguments)
+        assert (code, f'--name "{name}" cannot be' in errors) == (1, True)
+    assert "is for other data" in finelens_command("evaluate", run, "--name", "a")[2]
+    asked = ("evaluate", run, "--data", table_data, "--split", "test")
+    code, output, _ = finelens_command(*asked)
+    assert (code, "other-labels-test (12 pictures)" in output) == (0, True)
+    assert finelens_command(*asked)[0] == 0
+    code, _, errors = finelens_command(
+        "evaluate", run, "--data", folder_data, "--name", "other-labels-test"
+    )
+    assert code == 1
+    assert f"is the evaluation of {table_data}; give this one a --name of its own" in errors
 
 
 def test_evaluate_refuses_classes_the_model_does_not_know(

@@ -10,14 +10,15 @@ from finelens.task import Task
 
 
 def stored_scores(run: RunDirectory, split: str, task: Task) -> Scores:
-    """Return the scores that training or ``evaluate`` wrote of a split.
+    """Return the scores that training or ``evaluate`` wrote of a split, or of other data.
 
     Raises:
-        DataError: If there is no such split.
+        DataError: If there is no such split or evaluation.
         RunError: If it has not been evaluated, or the file is broken.
     """
-    if split not in SPLITS:
-        raise DataError(f'split "{split}" is unknown{did_you_mean(split, SPLITS)}')
+    known = dict.fromkeys((*SPLITS, *run.evaluated_splits))
+    if split not in known:
+        raise DataError(f'split "{split}" is unknown{did_you_mean(split, known)}')
     path = run.evaluation(split) / "scores.parquet"
     if not path.is_file():
         raise RunError(

@@ -65,5 +65,5 @@ def refresh_evaluations(run: RunDirectory) -> None:
     What a kill between an edit and its end has left undone is done.
     """
     task, decision = read_task(run.model), read_decision(run.model)
-    for split in SPLITS:
+    for split in dict.fromkeys((*SPLITS, *run.evaluated_splits)):
         refresh_evaluation(run.evaluation(split), task, decision)

@@ -15,6 +15,13 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder
 SplitOption = Annotated[
     str | None, typer.Option("--split", help="train, val or test [default: test, else val].")
 ]
+EvaluationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        help="train, val, test, or what `evaluate --data` was called [default: test, else val].",
+    ),
+]
 
 
 def evaluate(
@@ -23,14 +30,21 @@ def evaluate(
     data: Annotated[
         Path | None, typer.Option("--data", help="Other pictures or clips than the run's own.")
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="What the evaluation of --data is called [default: other-FOLDER]."),
+    ] = None,
 ) -> None:
-    """Score a split and write its metrics; the report is brought up to date."""
+    """Score a split, or other data beside it; the report is brought up to date."""
     from finelens.cli.display import CONSOLE, Display
-    from finelens.cli.summary import examples_of, headline_line
+    from finelens.cli.summary import data_warnings, examples_of, headline_line
 
-    evaluation = finelens.evaluate(run, split=split, data=data, progress=Display())
-    line = headline_line(evaluation.metrics, examples=examples_of(run))
+    evaluation = finelens.evaluate(run, split=split, data=data, name=name, progress=Display())
+    examples = examples_of(run)
+    line = headline_line(evaluation.metrics, examples=examples)
     CONSOLE.print(line, markup=False, soft_wrap=True)
+    for warning in data_warnings(evaluation.metrics, examples=examples):
+        CONSOLE.print(f"warning: {warning}", markup=False, soft_wrap=True)
     folder = run / "evaluation" / evaluation.split
     CONSOLE.print(f"written to {folder}; open {run / 'report.html'}", markup=False, soft_wrap=True)
 
@@ -82,7 +96,7 @@ def top(
         str | None, typer.Option("--class", help="A class [default: every class].")
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="Pictures a class.")] = 50,
-    split: SplitOption = None,
+    split: EvaluationOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="A .csv, .jsonl or .parquet file to write.")
     ] = None,
@@ -103,7 +117,7 @@ def top(
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs to compare.")],
-    split: SplitOption = None,
+    split: EvaluationOption = None,
     out: Annotated[
         Path,
         typer.Option("--out", help="Folder for comparison.html, comparison.csv and pairs.csv."),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from finelens.evaluation.other_data import OtherData
 from finelens.runs.directory import RunDirectory, read_json
 
 _SHOWN = {
@@ -28,6 +29,12 @@ def examples_of(run: Path) -> str:
     """Return what a complete run is about, ``pictures`` or ``clips``."""
     preprocessing = read_json(RunDirectory(run).model / "preprocessing.json")
     return "pictures" if preprocessing.get("frames") is None else "clips"
+
+
+def data_warnings(metrics: Mapping[str, Any], *, examples: str) -> list[str]:
+    """Return what a reader should know of other data before believing their figures."""
+    other_data = OtherData.of_metrics(metrics)
+    return [] if other_data is None else other_data.cautions(examples.removesuffix("s"))
 
 
 def headline_line(metrics: Mapping[str, Any], *, examples: str) -> str:

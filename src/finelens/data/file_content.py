@@ -61,7 +61,7 @@ def _remembered_hash(target: Path, identity: str, folder: Path) -> str:
         if len(remembered) == 2 * _DIGEST_BYTES:
             os.utime(memory)
             return remembered
-    found = _hash_bytes(target)
+    found = hash_bytes(target)
     with contextlib.suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
         temporary = memory.with_name(f".{memory.name}.{os.getpid()}.{threading.get_ident()}.tmp")
@@ -70,7 +70,8 @@ def _remembered_hash(target: Path, identity: str, folder: Path) -> str:
     return found
 
 
-def _hash_bytes(target: Path) -> str:
+def hash_bytes(target: Path) -> str:
+    """Return the BLAKE2b hash of a file's bytes, 32 hexadecimal digits."""
     hashed = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     with target.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):

@@ -13,6 +13,7 @@ from finelens.decision import Decision
 from finelens.errors import DataError
 from finelens.evaluation.curves import CURVE_SCHEMA, curve_table
 from finelens.evaluation.groups import GROUP_SCHEMA, group_table, summarise_groups
+from finelens.evaluation.other_data import KEY, OtherData
 from finelens.evaluation.ranking import MISTAKE_SCHEMA, TOP_SCHEMA, top_table, worst_mistakes
 from finelens.evaluation.scores import Scores, read_table, write_scores, write_table
 from finelens.evaluation.summary import AVERAGES, headline, summarise
@@ -27,7 +28,7 @@ class Evaluation:
     """What one split shows of a model.
 
     Attributes:
-        split: Its name.
+        split: Its name, or that of the evaluation of other data.
         metrics: The content of ``metrics.json``; NaN is None.
         curves: As ``curves.curve_table`` gives it.
         top: As ``ranking.top_table`` gives it, 50 pictures a class.
@@ -87,6 +88,7 @@ def evaluate(
     decision: Decision,
     *,
     split: str,
+    other_data: OtherData | None = None,
     seed: int = 0,
     resamples: int | None = None,
 ) -> Evaluation:
@@ -98,7 +100,8 @@ def evaluate(
     Args:
         scores: What the model said of the split.
         decision: Temperature and thresholds, as chosen on validation.
-        split: The split's name.
+        split: The split's name, or what the evaluation of other data is called.
+        other_data: What the scores are of where it is no split of the run's own.
         seed: Of the bootstrap.
         resamples: Of the bootstrap; None takes as many as are affordable.
 
@@ -114,6 +117,8 @@ def evaluate(
         **summarise(scores, decision, seed=seed, resamples=resamples),
         "groups": summarise_groups(scores, decision, seed=seed, resamples=resamples),
     }
+    if other_data is not None:
+        content[KEY] = other_data.to_json()
     return Evaluation(
         split=split,
         metrics=_without_nan(content),

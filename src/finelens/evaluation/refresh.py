@@ -10,6 +10,7 @@ from typing import Any
 from finelens.decision import Decision
 from finelens.evaluation.decisions import write_decisions
 from finelens.evaluation.evaluate import evaluate, write_evaluation
+from finelens.evaluation.other_data import OtherData
 from finelens.evaluation.predictions import predictions_table
 from finelens.evaluation.scores import read_scores, write_scores
 from finelens.runs.directory import read_json
@@ -63,6 +64,7 @@ def refresh_evaluation(folder: Path, task: Task, decision: Decision) -> None:
         scores,
         decision,
         split=metrics["split"],
+        other_data=OtherData.of_metrics(metrics),
         seed=bootstrap["seed"],
         resamples=bootstrap["resamples"],
     )

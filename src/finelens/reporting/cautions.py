@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from finelens.data.audit import IMBALANCED
+from finelens.evaluation.other_data import OtherData
 from finelens.reporting.against_probe import hold_against_probe, kept_probe_sentence
 from finelens.reporting.group_results import groups_caution
 from finelens.reporting.record import (
@@ -40,6 +41,15 @@ def _not_held_out(record: RunRecord) -> list[str]:
             f"on these validation {record.noun}s, so the figures are somewhat too good."
         ]
     return []
+
+
+def _known_already(record: RunRecord) -> list[str]:
+    return [
+        f"{name}: {caution}."
+        for name, metrics in record.metrics.items()
+        if (other_data := OtherData.of_metrics(metrics)) is not None
+        for caution in other_data.cautions(record.noun)
+    ]
 
 
 def _below_probe(record: RunRecord) -> list[str]:
@@ -205,6 +215,7 @@ def _alike_in_groups(record: RunRecord) -> list[str]:
 
 CAUTIONS: Sequence[Callable[[RunRecord], list[str]]] = (
     _not_held_out,
+    _known_already,
     _gap_to_validation,
     _below_probe,
     _gap_to_training,

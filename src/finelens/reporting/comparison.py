@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from finelens.errors import RunError
+from finelens.evaluation.other_data import OtherData
 from finelens.reporting.chart import SERIES_INKS, Chart
 from finelens.reporting.comparability import find_differences
 from finelens.reporting.comparison_figures import intervals_chart, roc_runs_chart, runs_chart
@@ -155,13 +156,17 @@ def _differences(
 
 def _notes(names: Sequence[str], records: Sequence[RunRecord], split: str) -> list[str]:
     notes, noun = [], records[0].noun
-    if split != "test":
+    if split == "val":
         notes.append(
             f"Epochs, temperatures and thresholds were chosen on the validation {noun}s, so the "
             "figures on them are somewhat too good, for every run."
-            if split == "val"
-            else f"Figures on the training {noun}s say nothing of new ones."
         )
+    elif split == "train":
+        notes.append(f"Figures on the training {noun}s say nothing of new ones.")
+    for name, record in zip(names, records, strict=True):
+        other_data = OtherData.of_metrics(record.metrics[split])
+        cautions = [] if other_data is None else other_data.cautions(noun)
+        notes += [f"{name}, {split}: {caution}." for caution in cautions]
     logged = [
         name
         for name, record in zip(names, records, strict=True)

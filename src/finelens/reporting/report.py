@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from finelens.evaluation.other_data import OtherData
 from finelens.reporting.against_probe import hold_against_probe
 from finelens.reporting.album import album_context
 from finelens.reporting.best_checkpoints import best_checkpoints
@@ -88,7 +89,7 @@ def report_context(record: RunRecord, evidence: Mapping[str, Evidence]) -> dict[
         "recipe_text": record.run.recipe.read_text(encoding="utf-8"),
         "environment": list(_flat(record.environment)),
     }
-    for part in (_summary, _classes, _words):
+    for part in (_summary, _sources, _classes, _words):
         context |= part(record)
     context |= album_context(record, evidence)
     return context | {"sections": _sections(context)}
@@ -118,6 +119,18 @@ def _summary(record: RunRecord) -> dict[str, Any]:
     return {"tiles": tiles, "figures": figures, "versus": hold_against_probe(record),
             "versus_words": METRIC_WORDS[record.main_metric], "splits": splits,
             "facts": run_facts(record)}  # fmt: skip
+
+
+def _sources(record: RunRecord) -> dict[str, Any]:
+    """Return where evaluated data lie that are no split of the run's own."""
+    known = {split: OtherData.of_metrics(metrics) for split, metrics in record.metrics.items()}
+    return {
+        "sources": [
+            {"name": name, "words": other_data.source(record.noun)}
+            for name, other_data in known.items()
+            if other_data is not None
+        ]
+    }
 
 
 def _training_charts(record: RunRecord) -> list[Chart]:

@@ -69,12 +69,12 @@ class RunDirectory:
         return self.root / "tensorboard"
 
     def evaluation(self, split: str) -> Path:
-        """Return the folder of a split's scores and metrics."""
+        """Return the folder of the scores and metrics of a split, or of other data by its name."""
         return self.root / "evaluation" / split
 
     @property
     def evaluated_splits(self) -> list[str]:
-        """Return the splits that have metrics, test first."""
+        """Return the splits that have metrics, test first, then the other data that have."""
         order = {"test": 0, "val": 1, "train": 2}
         found = [path.parent.name for path in self.root.glob("evaluation/*/metrics.json")]
         return sorted(found, key=lambda split: (order.get(split, 3), split))
