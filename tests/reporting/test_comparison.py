@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -240,3 +241,33 @@ def test_verdict_names_the_epochs_where_runs_trained_for_different_numbers(make_
     log(runs[0], "loss", {4: 0.2, 5: 0.1})
     verdict = compare_runs(runs, "val").verdict
     assert verdict.endswith("short trained 6.0x faster, in 3 epochs against 5.")
+
+
+def renamed(run, rename, *, split="test", move=lambda path: path):
+    """Return the scores of a run with other names, and other paths."""
+    scores = read_scores(run.evaluation(split) / "scores.parquet", read_task(run))
+    return replace(scores, ids=tuple(map(rename, scores.ids)), paths=tuple(map(move, scores.paths)))
+
+
+def test_the_same_files_under_other_names_are_matched_by_their_paths(make_run):
+    first = make_run("first")
+    other = make_run("other", scores={"test": renamed(first, lambda name: f"/data/{name}")})
+    other.environment.write_text(json.dumps({"manifest_sha256": "cd"}))
+    comparison = compare_runs([first, other], "test")
+    assert comparison.pairs["num_pictures"].unique().to_list() == [24]
+    assert "cannot be tested" not in comparison.verdict
+    (told,) = comparison.warnings
+    assert told.startswith("other and first call the same test pictures by different names ")
+    assert '("/data/test-000.jpg" and "test-000.jpg"), which were matched by where' in told
+
+
+def test_names_that_differ_in_folders_alone_are_said_to(make_run):
+    first = make_run("first")
+    moved = renamed(first, lambda name: f"/data/{name}", move=lambda path: f"/elsewhere{path}")
+    comparison = compare_runs([first, make_run("other", scores={"test": moved})], "test")
+    assert "they share no picture and label" in comparison.verdict
+    assert (
+        "in both): differences may come from the pictures; 24 names differ in their folders alone "
+        '("/data/test-000.jpg" and "test-000.jpg"): where these are the same files, evaluate both '
+        "runs with one --data."
+    ) in comparison.warnings[0]

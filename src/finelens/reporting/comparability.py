@@ -10,6 +10,7 @@ import polars as pl
 
 from finelens.evaluation.scores import Scores
 from finelens.reporting.record import RunRecord
+from finelens.reporting.shared_names import Named, find_namesakes
 
 _MACHINE = {
     "device": "on different devices",
@@ -24,19 +25,20 @@ class _Judged:
     name: str
     record: RunRecord
     table: pl.DataFrame
+    renamed: tuple[str, str] | None
 
 
 def find_differences(
-    names: Sequence[str], records: Sequence[RunRecord], scores: Sequence[Scores], split: str
+    names: Sequence[str], records: Sequence[RunRecord], named: Sequence[Named], split: str
 ) -> list[str]:
     """Return a sentence for every run that is not judged, or not timed, as the first one is.
 
     The gravest difference in judging alone is told: another kind of task, other classes, other
-    pictures of the split (by their ids), other labels, or data that differ elsewhere.
+    pictures of the split (by their names), other labels, or data that differ elsewhere.
     """
     first, *others = (
-        _Judged(name, record, _table(of_run))
-        for name, record, of_run in zip(names, records, scores, strict=True)
+        _Judged(name, record, _table(of_run.scores), of_run.renamed)
+        for name, record, of_run in zip(names, records, named, strict=True)
     )
     judged = [(other, _difference(first, other, split)) for other in others]
     timed = [
@@ -79,17 +81,40 @@ def _difference(first: _Judged, other: _Judged, split: str) -> str:
         return (
             f"were evaluated on different {split} {noun}s ({len(other_ids)} and {len(ids)}, "
             f"{len(ids & other_ids)} in both): differences may come from the {noun}s"
+            f"{_namesakes(first, other)}"
         )
     changed = _num_changed(first.table, other.table)
     if changed:
         return f"were judged by different labels on {changed} of {len(ids)} {split} {noun}s"
     key = "manifest_sha256"
-    if first.record.environment.get(key) != other.record.environment.get(key):
+    if first.record.environment.get(key) == other.record.environment.get(key):
+        return ""
+    if other.renamed is None:
         return (
             f"were judged on the same {split} {noun}s, but their data differ elsewhere: other "
             f"training {noun}s, labels or splits"
         )
-    return ""
+    return (
+        f"call the same {split} {noun}s by different names ({_quoted(other.renamed)}), which were "
+        f"matched by where the files lie; whether both were trained on the same {noun}s is not "
+        "known"
+    )
+
+
+def _namesakes(first: _Judged, other: _Judged) -> str:
+    """Return what is told of names of which one ends in the other, where none is shared."""
+    ids, other_ids = first.table["id"].to_list(), other.table["id"].to_list()
+    pairs = [] if set(ids) & set(other_ids) else find_namesakes(other_ids, ids)
+    if not pairs:
+        return ""
+    return (
+        f"; {len(pairs)} names differ in their folders alone ({_quoted(pairs[0])}): where these "
+        "are the same files, evaluate both runs with one --data"
+    )
+
+
+def _quoted(pair: tuple[str, str]) -> str:
+    return '"{}" and "{}"'.format(*pair)
 
 
 def _num_changed(table: pl.DataFrame, other: pl.DataFrame) -> int:

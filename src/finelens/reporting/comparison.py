@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +18,7 @@ from finelens.reporting.comparison_table import (
     is_measured_while_training,
     shown_columns,
 )
-from finelens.reporting.evidence import MOST_CLASS_CURVES, Evidence, read_evidence
+from finelens.reporting.evidence import MOST_CLASS_CURVES, read_evidence
 from finelens.reporting.figures import Line
 from finelens.reporting.metric_sets import METRIC_SETS
 from finelens.reporting.pairing import judge, pairs_table
@@ -31,6 +31,7 @@ from finelens.reporting.record import (
     read_record,
 )
 from finelens.reporting.run_curves import RunCurves, run_curves
+from finelens.reporting.shared_names import share_names
 from finelens.reporting.verdict import Contender, best_of, tell_verdict
 from finelens.runs.directory import RunDirectory
 
@@ -111,6 +112,10 @@ def _compare(names: list[str], records: list[RunRecord], split: str) -> Comparis
     evidence = [
         read_evidence(record.run, split, record.task, record.decision) for record in records
     ]
+    named = share_names([one.scores for one in evidence])
+    evidence = [
+        replace(one, scores=of_run.scores) for one, of_run in zip(evidence, named, strict=True)
+    ]
     metric, task, noun = records[0].main_metric, records[0].task, records[0].noun
     contenders = [
         _contender(name, record, split, metric) for name, record in zip(names, records, strict=True)
@@ -127,7 +132,7 @@ def _compare(names: list[str], records: list[RunRecord], split: str) -> Comparis
         ),
         split=split,
         metric=metric,
-        warnings=tuple(_differences(names, records, evidence, split)),
+        warnings=tuple(find_differences(names, records, named, split)),
         charts=tuple(_charts(names, records, split, metric)),
         pairs=pairs,
         verdict=tell_verdict(contenders, pairs, METRIC_SETS[metric].in_verdict, noun=noun),
@@ -146,12 +151,6 @@ def _contender(name: str, record: RunRecord, split: str, metric: str) -> Contend
         device=record.environment.get("device"),
         epochs=record.history.num_epochs,
     )
-
-
-def _differences(
-    names: Sequence[str], records: Sequence[RunRecord], evidence: Sequence[Evidence], split: str
-) -> list[str]:
-    return find_differences(names, records, [one.scores for one in evidence], split)
 
 
 def _notes(names: Sequence[str], records: Sequence[RunRecord], split: str) -> list[str]:
