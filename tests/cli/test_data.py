@@ -56,6 +56,20 @@ def test_check_says_what_to_do_about_imbalance(finelens_command, folder_data, tm
     assert "imbalance" not in finelens_command("check", folder_data)[1]
 
 
+def test_check_says_how_much_of_a_picture_the_default_recipe_sees(
+    finelens_command, folder_data, tmp_path
+):
+    # 0.95 x 36 of 40 x 36 pixels, rounded
+    share = 34**2 / (40 * 36)
+    assert share > 0.8
+    assert "seen:" not in finelens_command("check", folder_data)[1]
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (60, 40), "red" if name == "a" else "blue").save(tmp_path / name / "1.png")
+    output = finelens_command("check", tmp_path)[1]
+    assert f"seen: the middle {38**2 / 2400:.0%} of a picture (input.resize: shorter" in output
+
+
 def test_check_names_unreadable_files_duplicates_and_leaks(finelens_command, folder_data, tmp_path):
     for split in ("train", "val"):
         shutil.copytree(folder_data / "red", tmp_path / split / "red")

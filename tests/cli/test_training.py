@@ -75,6 +75,20 @@ def test_a_setting_that_fits_neither_recipe_is_told_before_data_are_read(finelen
     assert "seeed is unknown" in errors
 
 
+@pytest.mark.parametrize("resize", ["shorter", "squash"])
+def test_train_says_how_much_of_a_frame_is_seen(finelens_command, array_data, tmp_path, resize):
+    wanted = [*SMALL_CLIPS, "phases.0.epochs=1", "input.frames=2", f"input.resize={resize}",
+              "input.crop_fraction=0.875"]  # fmt: skip
+    chosen = [part for setting in wanted for part in ("--set", setting)]
+    code, output, _ = finelens_command(
+        "train", "--data", array_data, "--run", tmp_path / "run", *chosen
+    )
+    assert code == 0
+    # 21 x 21 of 32 x 24 pixels
+    told = "seen: the middle 57% of a frame (input.resize: shorter, input.crop_fraction: 0.875)"
+    assert (told in output) == (resize == "shorter")
+
+
 def test_a_probe_that_was_kept_is_told(finelens_command, folder_data, tmp_path, tiny_settings):
     run = tmp_path / "run"
     still = ("optimizer.lr=1e-12", "phases.1.lr=1e-12", "model.head.dropout=0")

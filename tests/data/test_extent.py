@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from finelens.data.extent import median_shorter_side
+from finelens.data.extent import median_shorter_side, sample_sizes
 
 
 def test_it_is_the_median_of_the_shorter_sides(tmp_path):
@@ -21,3 +21,14 @@ def test_many_pictures_are_sampled(tmp_path):
 def test_of_clips_the_first_frame_is_looked_at(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((2, 5, 18, 30, 3), np.uint8))
     assert median_shorter_side([f"{tmp_path}/a.npy#{row}" for row in range(2)], frames=4) == 18
+
+
+def test_sizes_are_those_of_files_that_are_pictures(tmp_path):
+    (tmp_path / "a.png").write_text("no picture")
+    paths = [str(tmp_path / "a.png"), str(tmp_path / "gone.png")]
+    for n, (width, height) in enumerate([(10, 30), (50, 20)]):
+        paths.append(str(tmp_path / f"{n}.png"))
+        Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(paths[-1])
+    assert sample_sizes(paths) == [(30, 10), (20, 50)]
+    assert len(sample_sizes(paths[2:3] * 1000)) <= 256
+    assert sample_sizes([]) == []

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import torch
+
+from finelens.api.recipe_choice import RECIPES
+from finelens.config.load import load_recipe
 from finelens.config.schema import DataConfig
 from finelens.data.audit import Audit, audit
+from finelens.data.extent import sample_sizes
 from finelens.data.frame_cache import build_frame_cache
+from finelens.data.media import Medium
+from finelens.data.preprocessing import Preprocessing
+from finelens.data.seen_share import unseen_note
 from finelens.data.sources.read import read_source
 from finelens.data.verify import verify
+from finelens.models.backbones import create_backbone
+from finelens.models.build import build_preprocessing
 from finelens.progress import Progress, Silent
 
 
@@ -40,4 +51,18 @@ def check(
     with progress.stage(f"reading {media}", manifest.num_examples) as advance:
         verification = verify(manifest, cache=kept, progress=lambda num: advance(num, ""))
     with progress.stage("looking for duplicates", manifest.num_examples) as advance:
-        return audit(manifest, verification, progress=lambda num: advance(num, ""))
+        found = audit(manifest, verification, progress=lambda num: advance(num, ""))
+    sizes = list(found.clips.select("height", "width").iter_rows())
+    if media == "pictures":
+        sizes = sample_sizes(manifest.paths)
+    return replace(found, unseen_note=unseen_note(_default_view(media), sizes, media=media))
+
+
+def _default_view(media: Medium) -> Preprocessing:
+    """Return how the medium's default recipe sees a picture or a frame."""
+    recipe = load_recipe(RECIPES[media])
+    # there the network is not even given memory: what it takes as input is all that is asked
+    with torch.device("meta"):
+        spec = create_backbone(recipe.model.backbone, pretrained=False).input_spec
+    sized = recipe.input.model_copy(update={"size": spec.size})
+    return build_preprocessing(sized, spec)

@@ -17,7 +17,9 @@ from finelens.config.load import dump_recipe, load_recipe, parse_recipe, read_ya
 from finelens.config.schema import Recipe
 from finelens.config.settings import apply_setting
 from finelens.data.demo.supply import supply_clips, supply_pictures
+from finelens.data.extent import sample_sizes
 from finelens.data.manifest import Manifest, read_manifest
+from finelens.data.seen_share import unseen_note
 from finelens.errors import ConfigError, RunError, typed
 from finelens.evaluation.scores import write_table
 from finelens.progress import Progress, Silent
@@ -45,6 +47,7 @@ def train(
     *,
     settings: Sequence[str] = (),
     run: str | Path | None = None,
+    profile: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Train, choose thresholds, evaluate and report; return the run's folder.
@@ -56,6 +59,7 @@ def train(
             of frames. None takes the recipe's ``data.path``.
         settings: ``KEY=VALUE`` strings over the recipe, as the command line's ``--set``.
         run: The run's folder; None makes ``runs/<time>-<recipe>``.
+        profile: Whether it says at the end where the time of training went.
         progress: Who watches; None: nobody.
 
     Raises:
@@ -78,7 +82,7 @@ def train(
     check_new_run(root)
     manifest = manifest or read_recipe_data(resolved, progress)
     manifest, found = complete_manifest(manifest, resolved, progress)
-    return _run(resolved, manifest, found, root, progress)
+    return _run(resolved, manifest, found, root, progress, profile=profile)
 
 
 def resume(run: str | Path, *, progress: Progress | None = None) -> Path:
@@ -144,6 +148,8 @@ def _run(
     found: Found,
     root: Path,
     progress: Progress,
+    *,
+    profile: bool,
 ) -> Path:
     directory = RunDirectory(root)
     setting = build_setting(
@@ -152,11 +158,23 @@ def _run(
     Fit(setting)
     for line in setting.described():
         progress.say(line)
+    unseen = _unseen_note(setting, found)
+    if unseen is not None:
+        progress.say(unseen)
     # all that a recipe can be wrong about has been found: from here on the folder exists
     if setting.accelerator.is_main_process:
         _begin(setting, found)
     setting.accelerator.wait_for_everyone()
-    return _train(setting)
+    return _train(setting, profile=profile)
+
+
+def _unseen_note(setting: Setting, found: Found) -> str | None:
+    manifest = setting.manifest
+    if manifest.media == "pictures":
+        sizes = sample_sizes(manifest.of_split("train").paths)
+    else:
+        sizes = [(one.height, one.width) for one in found.verification.facts.values()]
+    return unseen_note(setting.preprocessing, sizes, media=manifest.media)
 
 
 def _begin(setting: Setting, found: Found) -> None:
@@ -175,12 +193,12 @@ def _begin(setting: Setting, found: Found) -> None:
     write_text_atomic(run.recipe, dump_recipe(setting.recipe))
 
 
-def _train(setting: Setting) -> Path:
+def _train(setting: Setting, *, profile: bool = False) -> Path:
     root = setting.run.root
     with Interruption() as interruption:
         heedful = setting.watched_by(Heedful(setting.progress, interruption))
         try:
-            finish(heedful, Fit(heedful).run())
+            finish(heedful, Fit(heedful, profile=profile).run())
         except Interrupted as stopped:
             raise Interrupted(
                 f"{stopped}; all is saved, go on with `finelens train --resume {typed(root)}`"

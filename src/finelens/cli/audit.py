@@ -41,6 +41,8 @@ def audit_lines(audit: Audit) -> Iterator[str]:
     yield f"{audit.num_examples} {audit.media} ({splits or 'no splits given: train makes them'})"
     if not audit.clips.is_empty():
         yield from _clip_lines(audit.clips)
+    if audit.unseen_note is not None:
+        yield audit.unseen_note
     if audit.num_animated:
         yield f"animated, of which the first frame alone is seen: {audit.num_animated}"
     if math.isfinite(audit.imbalance):

@@ -50,6 +50,8 @@ class Audit:
         clips: One row a readable clip: ``id``, ``num_frames``, ``duration_s`` (null where frames
             have no times), ``height``, ``width`` and ``note``; no row of pictures.
         num_animated: Pictures that are the first frame of an animated GIF.
+        unseen_note: What of a picture the medium's default recipe does not see, from
+            ``unseen_note``; None where that is little, or nobody asked.
     """
 
     media: Medium
@@ -70,6 +72,7 @@ class Audit:
     group_note: str | None
     clips: pl.DataFrame
     num_animated: int
+    unseen_note: str | None = None
 
     @property
     def is_clean(self) -> bool:
