@@ -244,6 +244,16 @@ def test_a_run_of_clips_speaks_of_clips_and_shows_strips(make_clip_run, kind):
         assert strip.size == (4 * 96, 72)
 
 
+@pytest.mark.parametrize(("resize", "is_cut"), [("shorter", True), ("squash", False)])
+def test_strips_are_said_to_show_more_than_the_model_sees(make_clip_run, resize, is_cut):
+    run = make_clip_run()
+    seen = run.model / "preprocessing.json"
+    seen.write_text(json.dumps(json.loads(seen.read_text()) | {"resize": resize}))
+    text = "".join(read(write_report(run)).text)
+    assert "4 frames in the order of time, spread over those that the model sees" in text
+    assert ("the model sees only the middle square" in text) == is_cut
+
+
 def test_groups_are_listed_worst_first_with_both_intervals(make_clip_run):
     groups = tuple(f"tape {n % 5} <b>" for n in range(24))
     run = make_clip_run(groups=groups)

@@ -44,7 +44,7 @@ def album_context(record: RunRecord, evidence: Mapping[str, Evidence]) -> dict[s
         "gallery": rows | {"pictures": gallery.content(), "most_mistakes": MOST_MISTAKES},
         "gallery_splits": splits,
         "gallery_lead": _gallery_lead(record, wanted, rows["top"]),
-        **_strip_words(strip),
+        **_strip_words(strip, is_middle_seen=seen.get("resize", "shorter") == "shorter"),
         "bad_files": files[:MOST_FILES],
         "bad_files_lead": f"{len(files)} in all; the first {MOST_FILES} are listed."
         if len(files) > MOST_FILES
@@ -136,14 +136,15 @@ def _gallery_lead(
     return f"{lead} To keep this file small, {told} are shown; top50.parquet has all."
 
 
-def _strip_words(strip: Strip | None) -> dict[str, Any]:
+def _strip_words(strip: Strip | None, *, is_middle_seen: bool) -> dict[str, Any]:
     """Return what the page says of strips of frames, and how many each has."""
     if strip is None:
         return {"strip_words": "", "strip_frames": None}
     frames = "one frame" if strip.frames == 1 else f"{strip.frames} frames in the order of time"
+    seen = " Of each the model sees only the middle square." if is_middle_seen else ""
     return {
-        "strip_words": f"A strip holds {frames}, of what the model sees of a clip; choose it to "
-        "enlarge it. ",
+        "strip_words": f"A strip holds {frames}, spread over those that the model sees of a clip, "
+        f"and shows them whole.{seen} Choose it to enlarge it. ",
         "strip_frames": strip.frames,
     }
 
