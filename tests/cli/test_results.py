@@ -29,7 +29,7 @@ def test_predict_writes_one_row_for_every_input_errors_included(
     out = tmp_path / f"scores{suffix}"
     code, output, _ = finelens_command("predict", trained, *inputs, "--out", out)
     assert code == 0
-    assert "4 rows, 2 of them unreadable" in output
+    assert f"4 rows, 2 of them unreadable, written to {out}" in output
     if suffix == ".csv":
         rows = list(csv.DictReader(out.open()))
         assert float(rows[0]["probability.red"]) >= 0
@@ -40,6 +40,30 @@ def test_predict_writes_one_row_for_every_input_errors_included(
         rows = pl.read_parquet(out).to_dicts()
     assert [row["path"] for row in rows] == [str(path) for path in inputs]
     assert [bool(row["error"]) for row in rows] == [False, True, True, False]
+
+
+def test_a_failure_is_one_line_with_its_path_once_and_counted(
+    finelens_command, trained, pictures, tmp_path
+):
+    missing = tmp_path / "none.png"
+    code, output, errors = finelens_command("predict", trained, pictures[0], missing)
+    assert (code, errors) == (0, "")
+    lines = output.splitlines()
+    assert lines[1].startswith(f"{missing}: error: ")
+    assert lines[1].count(str(missing)) == 1
+    assert lines[2] == "1 of 2 inputs could not be read"
+
+
+def test_predict_fails_where_nothing_could_be_read(finelens_command, trained, tmp_path):
+    inputs = [tmp_path / "none.png", tmp_path / "neither.png"]
+    code, output, errors = finelens_command("predict", trained, *inputs)
+    assert (code, errors) == (1, "error: none of the 2 inputs could be read\n")
+    assert [line.partition(": ")[0] for line in output.splitlines()] == list(map(str, inputs))
+    out = tmp_path / "a.csv"
+    code, output, errors = finelens_command("predict", trained, inputs[0], "--out", out)
+    assert (code, errors) == (1, "error: the input could not be read\n")
+    assert f"1 row, 1 of them unreadable, written to {out}" in output
+    assert pl.read_csv(out)["path"].to_list() == [str(inputs[0])]
 
 
 def test_predict_refuses_an_unknown_kind_of_table_before_it_works(

@@ -76,7 +76,12 @@ def predict(
 ) -> None:
     """Say what is in pictures: one row for every input, errors included."""
     from finelens.cli.display import CONSOLE, Display
-    from finelens.cli.predictions import check_outputs, print_predictions, write_outputs
+    from finelens.cli.predictions import (
+        check_outputs,
+        print_predictions,
+        require_readable,
+        write_outputs,
+    )
 
     check_outputs(out, decisions)
     table = finelens.predict(
@@ -84,10 +89,12 @@ def predict(
     )
     if out is None and decisions is None:
         print_predictions(table)
+        require_readable(table)
         CONSOLE.print("next: add --out scores.csv to keep every probability")
         return
     for line in write_outputs(table, out, decisions):
         CONSOLE.print(line, markup=False, soft_wrap=True)
+    require_readable(table)
 
 
 def top(
