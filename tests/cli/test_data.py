@@ -38,8 +38,31 @@ def test_check_counts_classes_and_finds_nothing_wrong(finelens_command, folder_d
     code, output, _ = finelens_command("check", folder_data)
     assert code == 0
     assert "60 pictures" in output
-    assert "nothing stands against training" in output
-    assert f"finelens train --data {folder_data}" in output
+    lines = output.splitlines()
+    assert lines[-2:] == [
+        "nothing stands against training", f"next: finelens train --data {folder_data}",
+    ]  # fmt: skip
+    assert "balance" not in output
+
+
+def test_check_says_that_what_looks_alike_may_be_parted(finelens_command, folder_data, tmp_path):
+    shutil.copytree(folder_data, tmp_path / "data")
+    shutil.copy(folder_data / "red" / "00.jpg", tmp_path / "data" / "red" / "again.jpg")
+    lines = finelens_command("check", tmp_path / "data")[1].splitlines()
+    assert lines[-3] == "nothing stands against training, but see what is there twice"
+    assert lines[-2].endswith("a table's column group keeps them together")
+    # where all splits are given nothing is cut any more
+    for split in ("train", "val", "test"):
+        for name in ("blue", "red"):
+            kept = tmp_path / "divided" / split / name
+            kept.mkdir(parents=True)
+            for n in range(3):
+                number = 3 * ("train", "val", "test").index(split) + n
+                shutil.copy(folder_data / name / f"{number:02d}.jpg", kept)
+    first = tmp_path / "divided" / "train" / "red" / "00.jpg"
+    shutil.copy(first, first.with_name("again.jpg"))
+    lines = finelens_command("check", tmp_path / "divided")[1].splitlines()
+    assert lines[-2] == "nothing stands against training, but see what is there twice"
 
 
 def test_check_says_what_to_do_about_imbalance(finelens_command, folder_data, tmp_path):
@@ -52,7 +75,7 @@ def test_check_says_what_to_do_about_imbalance(finelens_command, folder_data, tm
     count = len(list((folder_data / "blue").iterdir()))
     assert f"imbalance: the most frequent class has {count / 3:.1f} x the rarest's" in output
     assert "--set loss.class_weights=balanced" in output
-    assert "nothing stands against training, but see the imbalance; next:" in output
+    assert "nothing stands against training, but see the imbalance\nnext:" in output
     assert "imbalance" not in finelens_command("check", folder_data)[1]
 
 
@@ -80,7 +103,9 @@ def test_check_names_unreadable_files_duplicates_and_leaks(finelens_command, fol
     assert "unreadable: 1" in output
     assert "train/red/00.jpg" in output
     assert "leakage" in output
-    assert "mend the above first" in output
+    mend, then = output.splitlines()[-2:]
+    assert mend == "mend first: unreadable files, pictures that lie in two splits"
+    assert then == f"then: finelens train --data {tmp_path}"
 
 
 def test_check_draws_a_contact_sheet_of_a_policy(
@@ -240,7 +265,7 @@ def test_check_says_what_clips_hold_and_what_is_wrong_with_them(finelens_command
     assert "unreadable: 1\n  b/4.avi: the file is empty" in output
     assert "not whole, used as far as they can be read: 1\n  b/3.avi: cut off in the" in output
     assert "pictures" not in output
-    assert f"next: finelens train finetune-clips --data {odd_clips}" in output
+    assert f"then: finelens train --data {odd_clips}" in output
 
 
 def test_check_keeps_facts_of_clips_unless_told_not_to(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -22,16 +21,46 @@ def print_audit(audit: Audit, data: Path) -> None:
     print_table(audit.counts)
     for line in audit_lines(audit):
         CONSOLE.print(line, markup=False, soft_wrap=True)
-    verdict = "mend the above first"
-    if audit.is_clean:
-        uneven = ", but see the imbalance" if audit.is_imbalanced else ""
-        verdict = f"nothing stands against training{uneven}"
-    recipe = "finetune-clips " if audit.media == "clips" else ""
-    CONSOLE.print(
-        f"{verdict}; next: finelens train {recipe}--data {typed(data)}",
-        markup=False,
-        soft_wrap=True,
-    )
+    for line in verdict_lines(audit, data):
+        CONSOLE.print(line, markup=False, soft_wrap=True)
+
+
+def verdict_lines(audit: Audit, data: Path) -> Iterator[str]:
+    """Return what the findings come to, and the command that comes next."""
+    command = f"finelens train --data {typed(data)}"
+    if not audit.is_clean:
+        yield f"mend first: {', '.join(_to_mend(audit))}"
+        yield f"then: {command}"
+        return
+    doubts = list(_doubts(audit))
+    but = f", but see {' and '.join(doubts)}" if doubts else ""
+    yield f"nothing stands against training{but}"
+    if audit.duplicates or audit.near_duplicates:
+        yield from _parting(audit)
+    yield f"next: {command}"
+
+
+def _to_mend(audit: Audit) -> Iterator[str]:
+    yield from ["unreadable files"] * bool(audit.unreadable)
+    yield from ["classes without training examples"] * bool(audit.empty_classes)
+    yield from [f"{audit.media} that lie in two splits"] * bool(audit.leaks)
+    yield from ["groups in two splits"] * bool(audit.group_leaks)
+    yield from [f"equal {audit.media} with other labels"] * bool(audit.contradictions)
+
+
+def _doubts(audit: Audit) -> Iterator[str]:
+    yield from ["what is there twice"] * bool(audit.duplicates)
+    yield from ["what looks alike"] * bool(audit.near_duplicates)
+    yield from ["the imbalance"] * audit.is_imbalanced
+
+
+def _parting(audit: Audit) -> Iterator[str]:
+    # where a split is missing training cuts it, and may part them
+    if {"val", "test"} - set(audit.splits):
+        yield (
+            f"{audit.media} that are the same or nearly so may come to lie in train and in test; "
+            "a table's column group keeps them together"
+        )
 
 
 def audit_lines(audit: Audit) -> Iterator[str]:
@@ -45,8 +74,8 @@ def audit_lines(audit: Audit) -> Iterator[str]:
         yield audit.unseen_note
     if audit.num_animated:
         yield f"animated, of which the first frame alone is seen: {audit.num_animated}"
-    if math.isfinite(audit.imbalance):
-        yield _balance_line(audit)
+    if audit.is_imbalanced:
+        yield _imbalance_line(audit)
     yield from _found(f"class without training {audit.media}", audit.empty_classes)
     if audit.num_unlabelled:
         yield f"without labels: {audit.num_unlabelled}"
@@ -65,13 +94,11 @@ def audit_lines(audit: Audit) -> Iterator[str]:
     yield from _group_lines(audit)
 
 
-def _balance_line(audit: Audit) -> str:
-    told = f"the most frequent class has {audit.imbalance:.1f} x the rarest's {audit.media}"
-    if not audit.is_imbalanced:
-        return f"balance: {told}"
+def _imbalance_line(audit: Audit) -> str:
     return (
-        f"imbalance: {told}, so that rare classes count for little in training and in accuracy; "
-        "weigh them with --set loss.class_weights=balanced, and judge by macro F1"
+        f"imbalance: the most frequent class has {audit.imbalance:.1f} x the rarest's "
+        f"{audit.media}, so that rare classes count for little in training and in accuracy; weigh "
+        "them with --set loss.class_weights=balanced, and judge by macro F1"
     )
 
 
