@@ -34,3 +34,9 @@ class Silent:
     def say(self, line: str) -> None:
         """Show nothing."""
         del line
+
+
+def spoken_duration(seconds: float) -> str:
+    """Return a duration such as ``47 s`` or ``8 min 20 s``."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

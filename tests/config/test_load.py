@@ -223,7 +223,9 @@ def test_a_value_that_does_not_fit_is_named_with_what_would(problem, setting, sa
 
 
 def test_a_contradiction_of_the_whole_recipe_is_told(problem):
-    assert problem("phases: []") == "phases must hold at least one, such as [{epochs: 10}]"
+    assert problem("phases: []") == (
+        "phases must hold at least one, such as [{epochs: 10}], or model.probe be true"
+    )
 
 
 def test_a_long_value_is_cut(problem):

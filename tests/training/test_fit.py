@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from finelens.errors import ConfigError, ModelError
+from finelens.progress import Silent
 from finelens.runs.log import read_log
+from finelens.training.finish import finish
 from finelens.training.fit import Fit
 
 
@@ -155,3 +157,49 @@ def test_auxiliary_nets_add_their_share_of_the_loss(make_setting, tmp_path):
 def test_an_auxiliary_weight_without_auxiliary_nets_is_refused(make_setting):
     with pytest.raises(ModelError, match="has no auxiliary nets"):
         make_setting("loss.auxiliary_weight=0.3")
+
+
+class Told:
+    """Keeps the lines that are said."""
+
+    def __init__(self):
+        self.lines: list[str] = []
+
+    stage = Silent.stage
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+def test_without_phases_the_probe_is_the_model(make_setting):
+    setting = make_setting("phases=[]")
+    state = Fit(setting).run()
+    finish(setting, state)
+    assert state.best.main.epoch == 0
+    assert state.position.update == 0
+    assert len(values(setting, "val", "mean_average_precision")) == 1
+    assert (setting.run.model / "weights.safetensors").is_file()
+
+
+def test_a_profile_tells_every_part_when_it_is_asked_for(make_setting):
+    told = Told()
+    setting = make_setting("phases.0.epochs=1").watched_by(told)
+    Fit(setting, profile=True).run()
+    [shares] = [line for line in told.lines if "of training" in line]
+    for part in ("waiting for pictures", "forward", "backward", "optimiser"):
+        assert part in shares
+    assert any("48 pictures" in line or "24 pictures" in line for line in told.lines)
+    told.lines.clear()
+    unasked = make_setting("phases.0.epochs=1", run=setting.run.root / "other").watched_by(told)
+    Fit(unasked).run()
+    assert not [line for line in told.lines if "profile" in line]
+
+
+def test_the_rest_of_a_run_is_forecast_once_in_a_phase(make_setting, monkeypatch):
+    monkeypatch.setattr("finelens.training.forecast._MEASURED_S", 0.0)
+    told = Told()
+    setting = make_setting("phases=[{epochs: 2}, {epochs: 1}]").watched_by(told)
+    Fit(setting).run()
+    forecasts = [line for line in told.lines if "to the end of the run" in line]
+    assert len(forecasts) == 2
+    assert forecasts[0].startswith("phase 1: about ")

@@ -21,6 +21,7 @@ from finelens.training.best import BestWeights
 from finelens.training.fit import Fit
 from finelens.training.loop import train_epoch
 from finelens.training.optim import build_optimizer
+from finelens.training.profile import Profile
 from finelens.training.setting import build_setting
 from finelens.training.state import TrainingState
 
@@ -160,6 +161,7 @@ def two_steps(setting):
         train_epoch(
             state, phase, setting.loader("train", augmentation=phase.augmentation), fit.rule,
             model=classifier, accelerator=setting.accelerator, after_update=after_update,
+            profile=Profile(),
         )  # fmt: skip
     return state
 

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from finelens.progress import Advance
+from finelens.progress import Advance, spoken_duration
 
 # of several training processes one speaks
 CONSOLE = Console(highlight=False, quiet=os.environ.get("RANK", "0") != "0")
@@ -68,12 +68,6 @@ class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
         return Text("" if speed is None else f"{speed:.0f}/s")
-
-
-def spoken_duration(seconds: float) -> str:
-    """Return a duration such as ``47 s`` or ``8 min 20 s``."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 class Stopwatch:

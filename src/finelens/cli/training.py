@@ -51,6 +51,9 @@ def train(
         bool,
         typer.Option("--no-cache", help="Keep no decoded frames on disk: data.cache=false."),
     ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Say at the end where the time of training went.")
+    ] = False,
     run: RunOption = None,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a stopped run.")
@@ -61,7 +64,8 @@ def train(
 
     stopwatch, display = Stopwatch(), Display()
     if resume is not None:
-        if recipe is not None or data is not None or settings or no_cache or run is not None:
+        given = (recipe, data, settings, run, no_cache or None, profile or None)
+        if any(value is not None and value != [] for value in given):
             raise ConfigError(
                 f"--resume {resume} goes on with that run's own recipe and data; "
                 "give it alone, or start a new run without it"
@@ -69,7 +73,7 @@ def train(
         _tell(finelens.resume(resume, progress=display), stopwatch)
         return
     wanted = [*(settings or ()), *["data.cache=false"] * no_cache]
-    made = finelens.train(recipe, data, settings=wanted, run=run, progress=display)
+    made = finelens.train(recipe, data, settings=wanted, run=run, profile=profile, progress=display)
     _tell(made, stopwatch)
 
 

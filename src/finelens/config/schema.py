@@ -199,8 +199,10 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _has_a_phase(self) -> Self:
-        if not self.phases:
-            raise ValueError("phases must hold at least one, such as [{epochs: 10}]")
+        if not self.phases and not self.model.probe:
+            raise ValueError(
+                "phases must hold at least one, such as [{epochs: 10}], or model.probe be true"
+            )
         if self.train.ema_decay is not None and any(p.average_every for p in self.phases):
             raise ValueError(
                 "train.ema_decay and a phase's average_every are two averages of the weights; "

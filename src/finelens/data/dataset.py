@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -32,7 +33,8 @@ class Sample:
     """One example's view with its target row and its place in the dataset.
 
     The view is uint8, (C, S, S) of a picture and (T, C, S, S) of a clip. Where ``error`` says why
-    the example is unreadable, it is zeros. ``note`` says what a person should know of a clip's
+    the example is unreadable, it is zeros. ``read_s`` and ``augment_s`` are the seconds that
+    opening and decoding took, and the view. ``note`` says what a person should know of a clip's
     file, such as that it is cut off; frames that a cache kept have none.
     """
 
@@ -41,6 +43,8 @@ class Sample:
     index: int
     error: str | None
     note: str | None = None
+    read_s: float = 0.0
+    augment_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,14 @@ class Told:
     """What is said of a batch's examples beside their views.
 
     ``errors`` holds, for each, why it is unreadable (and its view zeros), or None; ``notes`` what
-    a person should know of its file, or None.
+    a person should know of its file, or None. ``read_s`` and ``augment_s`` are the seconds that
+    opening and decoding took, and views.
     """
 
     errors: tuple[str | None, ...]
     notes: tuple[str | None, ...]
+    read_s: float
+    augment_s: float
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,8 @@ class Batch:
 
     In memory the channels of a view come last, as they are decoded. Views of clips are
     (B, T, C, S, S). ``errors`` holds, for each, why it is unreadable (and its view zeros), or
-    None; ``notes`` what a person should know of its file, or None.
+    None; ``notes`` what a person should know of its file, or None. ``read_s`` and ``augment_s``
+    are the seconds that opening and decoding took, and views.
     """
 
     images_BCHW: Tensor
@@ -69,6 +77,8 @@ class Batch:
     indices_B: Tensor
     errors: tuple[str | None, ...]
     notes: tuple[str | None, ...]
+    read_s: float = 0.0
+    augment_s: float = 0.0
 
 
 class PictureDataset:
@@ -120,14 +130,20 @@ class PictureDataset:
         """
         seed, epoch, index = key
         target_K = torch.tensor(self.targets_NK[index])
+        began = time.perf_counter()
         try:
             with one_thread():
                 begun, note = self._begun(index)
         except DataError as error:
             return Sample(torch.zeros(self.shape, dtype=torch.uint8), target_K, index, str(error))
+        read = time.perf_counter()
         with one_thread():
             view = self.view.draw(begun, sample_generator(seed, epoch, index))
-        return Sample(view, target_K, index, error=None, note=note)
+        drawn_s = time.perf_counter() - read
+        return Sample(
+            view, target_K, index, error=None, note=note,
+            read_s=read - began, augment_s=drawn_s,
+        )  # fmt: skip
 
     def read_batch(self, keys: Sequence[SampleKey], *, pin_memory: bool = False) -> Batch:
         """Return the batch of B keys, read in this process."""
@@ -146,14 +162,19 @@ class PictureDataset:
                 view_CHW.copy_(sample.image)
                 samples.append(sample)
         return Told(
-            tuple(sample.error for sample in samples), tuple(sample.note for sample in samples)
+            tuple(sample.error for sample in samples),
+            tuple(sample.note for sample in samples),
+            read_s=sum(sample.read_s for sample in samples),
+            augment_s=sum(sample.augment_s for sample in samples),
         )
 
     def batch(self, keys: Sequence[SampleKey], images_BCHW: Tensor, told: Told) -> Batch:
         """Return the batch of B keys whose views were read."""
         indices_B = torch.tensor([index for _, _, index in keys])
         targets_BK = torch.from_numpy(self.targets_NK[indices_B.numpy()])
-        return Batch(images_BCHW, targets_BK, indices_B, told.errors, told.notes)
+        return Batch(
+            images_BCHW, targets_BK, indices_B, told.errors, told.notes, told.read_s, told.augment_s
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -93,7 +93,7 @@ def _summary(setting: Setting, state: TrainingState) -> dict[str, Any]:
         "num_updates": state.position.update,
         "stopped": state.stopped,
         "training_minutes": state.seconds / 60,
-        "samples_per_second": state.pictures / state.update_seconds,
+        "samples_per_second": state.pictures / state.update_seconds if state.pictures else None,
         "num_parameters": setting.classifier.num_parameters,
         "num_trainable_parameters": setting.classifier.num_trainable_parameters,
         "num_bad_files": len(setting.bad_files),

@@ -9,21 +9,23 @@ from typing import Any
 
 from torch import nn
 
-from finelens.data.loader import Loader
+from finelens.data.loader import Loader, resolve_workers
 from finelens.errors import ConfigError, did_you_mean
 from finelens.evaluation.evaluate import main_metric, quick_metric_names
 from finelens.models.freeze import apply_freeze, set_training
-from finelens.progress import Advance
+from finelens.progress import Advance, spoken_duration
 from finelens.runs.log import PROBE_PHASE, MetricsLog
 from finelens.training.agreement import agreement_names
 from finelens.training.averaging import WeightAverage
 from finelens.training.best import BestWeights
+from finelens.training.forecast import Forecast
 from finelens.training.interruption import Interrupted
 from finelens.training.judging import judged_weights, measure
 from finelens.training.loop import UpdateRule, learning_rate, train_epoch
 from finelens.training.losses import build_loss
 from finelens.training.optim import build_optimizer
 from finelens.training.phases import Phase, build_phases
+from finelens.training.profile import Profile
 from finelens.training.randomness import fixed_cudnn, reseed_epoch
 from finelens.training.resume import Checkpoints
 from finelens.training.setting import Setting, fitting_size
@@ -40,6 +42,10 @@ class Fit:
 
     Building it checks all that a recipe can be wrong about, and writes nothing.
 
+    Args:
+        setting: The run's.
+        profile: Whether it says at the end where the time went.
+
     Raises:
         ConfigError: If the recipe contradicts the data, or names an unknown augmentation,
             metric or step.
@@ -47,13 +53,17 @@ class Fit:
             network does not take.
     """
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, *, profile: bool = False) -> None:
         recipe = setting.recipe
         accelerator = setting.accelerator
         self.setting = setting
+        self._profile = Profile(is_exact=profile)
+        self._tells_profile = profile
         self.phases = build_phases(
             recipe, setting.preprocessing, partial(fitting_size, setting.classifier.backbone)
         )
+        num_val = setting.manifest.of_split("val").num_examples
+        self._forecast = Forecast(self.phases, num_val)
         for phase in self.phases:
             apply_freeze(setting.classifier, freeze=phase.freeze)
         own_size = setting.classifier.backbone.input_spec.size
@@ -109,6 +119,8 @@ class Fit:
             # an advance is always called between two updates
             self._save()
             raise
+        if self._tells_profile:
+            self._tell_profile()
         return self.state
 
     def _build_state(self, log_size: int) -> TrainingState:
@@ -149,6 +161,7 @@ class Fit:
             state.phase_average = average
         loader = setting.loader("train", augmentation=phase.augmentation)
         model = self._shared_model()
+        self._forecast.begin_phase()
         while state.position.epoch < phase.epochs and not state.stopped:
             self._run_epoch(phase, loader, model)
         if not state.stopped:
@@ -177,19 +190,42 @@ class Fit:
                 state, phase, loader, self.rule,
                 model=model,
                 accelerator=setting.accelerator,
-                after_update=self._after_update(advance),
+                after_update=self._after_update(advance, phase, total),
+                profile=self._profile,
             )  # fmt: skip
         if self.checkpoints.age_s > _SAVE_BEFORE_VALIDATION_S:
             self._save()
         self._finish_epoch(phase, loader)
 
-    def _after_update(self, advance: Advance) -> Callable[[int], None]:
+    def _after_update(
+        self, advance: Advance, phase: Phase, epoch_size: int
+    ) -> Callable[[int], None]:
         def after_update(num_pictures: int) -> None:
             if self.checkpoints.is_due:
                 self._save()
+            self._tell_forecast(phase, epoch_size)
             advance(num_pictures, f"loss {self.state.sums.loss / self.state.sums.pictures:.4f}")
 
         return after_update
+
+    def _tell_forecast(self, phase: Phase, epoch_size: int) -> None:
+        left_s = self._forecast.after_update(self.state, epoch_size)
+        if left_s is None:
+            return
+        stop = self.setting.recipe.stop
+        at_most = ", less if it stops early" if stop.patience or stop.target else ""
+        self.setting.progress.say(
+            f"{phase.name}: about {spoken_duration(left_s)} to the end of the run{at_most}"
+        )
+
+    def _tell_profile(self) -> None:
+        setting = self.setting
+        num_workers = resolve_workers(
+            setting.recipe.train.num_workers, setting.manifest.of_split("train").num_examples
+        )
+        media = "pictures" if setting.recipe.input.frames is None else "clips"
+        for line in self._profile.told(media=media, num_workers=num_workers):
+            setting.progress.say(line)
 
     def _finish_epoch(self, phase: Phase, loader: Loader) -> None:
         """Validate, log, keep the best weights, decide on stopping, and save."""

@@ -18,6 +18,7 @@ from finelens.task import Task
 from finelens.training.agreement import batch_agreement
 from finelens.training.losses import Loss
 from finelens.training.phases import Phase
+from finelens.training.profile import BACKWARD, FORWARD, OPTIMISER, WAIT, Profile
 from finelens.training.randomness import seed_batch
 from finelens.training.state import TrainingState
 
@@ -58,6 +59,7 @@ def train_epoch(
     model: nn.Module,
     accelerator: Accelerator,
     after_update: Callable[[int], None],
+    profile: Profile,
 ) -> None:
     """Train until the running epoch's last batch, starting at ``state.position.batch``.
 
@@ -69,6 +71,7 @@ def train_epoch(
         model: The classifier as the accelerator wraps it for several processes.
         accelerator: Gives autocast and the backward pass.
         after_update: Called after each update with its number of pictures; may raise.
+        profile: Is told what each part took.
 
     Raises:
         DataError: If a picture cannot be read any more.
@@ -88,10 +91,14 @@ def train_epoch(
             num_own, _ = loader.batch_sizes(number)
             # processes average their gradients, so each batch counts for the pictures it has
             share = num_own / num_pictures * accelerator.num_processes
+            with profile.part(WAIT):
+                batch = next(batches)
+            profile.add_batch(batch)
             with _sync(accelerator, model, is_last=number == numbers[-1]):
-                sums = _backward(next(batches), rule, model, accelerator, share=share)
+                sums = _backward(batch, rule, model, accelerator, share=share, profile=profile)
             _add(state, sums * (num_own > 0), accelerator)
-        _update(state, rule, model, accelerator)
+        with profile.part(OPTIMISER):
+            _update(state, rule, model, accelerator)
         _advance(state, size, num_pictures, time.perf_counter() - started)
         after_update(num_pictures)
     # lets the loader's workers finish the epoch
@@ -123,20 +130,28 @@ def _set_rate(state: TrainingState, phase: Phase, num_batches: int, size: int) -
 
 
 def _backward(
-    batch: Batch, rule: UpdateRule, model: nn.Module, accelerator: Accelerator, *, share: float
+    batch: Batch,
+    rule: UpdateRule,
+    model: nn.Module,
+    accelerator: Accelerator,
+    *,
+    share: float,
+    profile: Profile,
 ) -> Tensor:
     """Add a batch's gradients; return the sums over its pictures of loss and agreement."""
-    images_BCHW = batch.images_BCHW.to(accelerator.device, non_blocking=True)
-    images_BCHW = rule.preprocessing.normalise(images_BCHW)
-    images_BCHW = in_format(images_BCHW, channels_last=rule.channels_last)
-    targets_BK = batch.targets_BK.to(accelerator.device, non_blocking=True)
-    with accelerator.autocast():
-        outputs = model(images_BCHW)
-    logits_BK, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
-    loss = rule.loss(logits_BK.float(), targets_BK)
-    for of_net_BK in auxiliary:
-        loss = loss + rule.auxiliary_weight * rule.loss(of_net_BK.float(), targets_BK)
-    accelerator.backward(loss * share)
+    with profile.part(FORWARD):
+        images_BCHW = batch.images_BCHW.to(accelerator.device, non_blocking=True)
+        images_BCHW = rule.preprocessing.normalise(images_BCHW)
+        images_BCHW = in_format(images_BCHW, channels_last=rule.channels_last)
+        targets_BK = batch.targets_BK.to(accelerator.device, non_blocking=True)
+        with accelerator.autocast():
+            outputs = model(images_BCHW)
+        logits_BK, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
+        loss = rule.loss(logits_BK.float(), targets_BK)
+        for of_net_BK in auxiliary:
+            loss = loss + rule.auxiliary_weight * rule.loss(of_net_BK.float(), targets_BK)
+    with profile.part(BACKWARD):
+        accelerator.backward(loss * share)
     agreement = batch_agreement(logits_BK.detach(), targets_BK, rule.task, threshold=rule.threshold)
     return torch.cat([loss.detach()[None] * len(targets_BK), agreement])
 

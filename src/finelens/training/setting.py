@@ -93,8 +93,10 @@ class Setting:
             f"on {self.accelerator.device} in {self.precision}; "
             f"layers: finelens summary {typed(self.run.root)}"
         )
-        start = "probe, then " if self.recipe.model.probe else ""
-        yield f"training: {start}{self.recipe.num_epochs} epochs; recorded in {self.run.root}"
+        epochs = self.recipe.num_epochs
+        steps = ["probe"] * self.recipe.model.probe
+        steps += [f"{epochs} {'epoch' if epochs == 1 else 'epochs'}"] * bool(epochs)
+        yield f"training: {', then '.join(steps)}; recorded in {self.run.root}"
 
     def loader(self, split: str, *, augmentation: Augmentation | None = None) -> Loader:
         """Return a loader of a split: shuffled under an augmentation, or as it is scored."""

@@ -1,0 +1,71 @@
+"""The forecast: how long a run will take, told from the first updates of a phase."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from finelens.training.phases import Phase
+from finelens.training.state import TrainingState
+
+_FORWARD_SHARE = 1 / 3
+"""Of an update's work: the backward pass takes about twice as long as the forward one."""
+_MEASURED_S = 4.0
+
+
+class Forecast:
+    """What is left of a run, in seconds, once in every phase.
+
+    Work is taken to grow with the area of the pictures, and to fall to the forward pass where
+    the whole backbone is frozen; validation is a forward pass.
+
+    Args:
+        phases: Of the run.
+        num_val: Validation pictures, scored after every epoch.
+    """
+
+    def __init__(self, phases: Sequence[Phase], num_val: int) -> None:
+        self._phases = phases
+        self._num_val = num_val
+        self._began: tuple[int, float] | None = None
+        self._is_told = False
+
+    def begin_phase(self) -> None:
+        """Wait for the first updates of another phase."""
+        self._began, self._is_told = None, False
+
+    def after_update(self, state: TrainingState, num_pictures: int) -> float | None:
+        """Return the seconds from the start of the running epoch to the end, when first known.
+
+        That is when updates have taken some seconds, but for the first: in it buffers are made
+        and kernels chosen.
+
+        Args:
+            state: After the update.
+            num_pictures: Of an epoch.
+        """
+        if self._began is None:
+            self._began = (state.pictures, state.update_seconds)
+            return None
+        pictures, seconds = self._began
+        measured_s = state.update_seconds - seconds
+        if self._is_told or measured_s < _MEASURED_S:
+            return None
+        self._is_told = True
+        position = state.position
+        picture_s = measured_s / (state.pictures - pictures)
+        return self._left_s(position.phase, position.epoch, picture_s, num_pictures)
+
+    def _left_s(self, phase: int, epoch: int, picture_s: float, num_pictures: int) -> float:
+        unit_s = picture_s / _work(self._phases[phase])
+        size = self._phases[-1].augmentation.preprocessing.size
+        validation_s = self._num_val * unit_s * _FORWARD_SHARE * size**2
+        left_s = validation_s  # the last scoring
+        for number, each in enumerate(self._phases[phase:]):
+            num_epochs = each.epochs - (epoch if number == 0 else 0)
+            left_s += num_epochs * (num_pictures * unit_s * _work(each) + validation_s)
+        return left_s
+
+
+def _work(phase: Phase) -> float:
+    size = phase.augmentation.preprocessing.size
+    return (_FORWARD_SHARE if phase.freeze == "backbone" else 1.0) * size**2

@@ -1,0 +1,82 @@
+"""The profile: where the time of training goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+
+from finelens.data.loader import Batch
+
+WAIT, FORWARD, BACKWARD, OPTIMISER = "waiting for {media}", "forward", "backward", "optimiser"
+_HELD_UP = 0.15
+
+
+@dataclass
+class Profile:
+    """Seconds of each part of training, added up in this process.
+
+    Attributes:
+        is_exact: Whether a GPU's work is waited for at the end of each part. Without, a part
+            ends when its work is handed over; a CPU works at once.
+        seconds: Part -> seconds.
+        read_s: Seconds that readers spent on opening and decoding.
+        augment_s: Seconds that readers spent on views: resizing and augmentation.
+        num_read: Pictures or clips that were read.
+    """
+
+    is_exact: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+    read_s: float = 0.0
+    augment_s: float = 0.0
+    num_read: int = 0
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Add the block's seconds to a part."""
+        began = time.perf_counter()
+        try:
+            yield
+            if self.is_exact and torch.cuda.is_available():
+                torch.cuda.synchronize()
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+    def add_batch(self, batch: Batch) -> None:
+        """Add what reading a batch took, in whichever process."""
+        self.read_s += batch.read_s
+        self.augment_s += batch.augment_s
+        self.num_read += len(batch.indices_B)
+
+    def told(self, *, media: str, num_workers: int) -> Iterator[str]:
+        """Return lines that say where the time went, and what to do where pictures are late.
+
+        Args:
+            media: ``pictures`` or ``clips``.
+            num_workers: Processes that read.
+        """
+        total_s = sum(self.seconds.values())
+        if not total_s or not self.num_read:
+            return
+        parts = sorted(self.seconds.items(), key=lambda item: -item[1])
+        shares = ", ".join(f"{name} {spent_s / total_s:.0%}" for name, spent_s in parts)
+        yield f"profile: {total_s:.1f} s of training: {shares.format(media=media)}"
+        readers = f"{num_workers} loader processes" if num_workers else "the training process"
+        read_ms, augment_ms = (
+            1000 * spent_s / self.num_read for spent_s in (self.read_s, self.augment_s)
+        )
+        yield (
+            f"profile: of each of {self.num_read} {media}, read by {readers}: decoding "
+            f"{read_ms:.1f} ms, resizing and augmentation {augment_ms:.1f} ms"
+        )
+        waited = self.seconds.get(WAIT, 0.0) / total_s
+        if waited > _HELD_UP:
+            yield (
+                f"profile: {media} hold training up; a larger train.num_workers, data.cache=true "
+                "or smaller files help"
+            )
+        else:
+            yield f"profile: {media} come in time; only a smaller input or network is faster"

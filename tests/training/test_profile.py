@@ -1,0 +1,58 @@
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from finelens.data.dataset import Batch
+from finelens.training.profile import BACKWARD, FORWARD, WAIT, Profile
+
+
+def make_batch(num: int, read_s: float, augment_s: float) -> Batch:
+    none = (None,) * num
+    views, targets = torch.zeros(num, 3, 2, 2, dtype=torch.uint8), torch.zeros(num, 2)
+    return Batch(views, targets, torch.arange(num), none, none, read_s, augment_s)
+
+
+def test_seconds_of_a_part_add_up_and_are_kept_of_one_that_raised():
+    profile = Profile()
+    for _ in range(2):
+        with profile.part(FORWARD):
+            time.sleep(0.02)
+    with pytest.raises(ZeroDivisionError), profile.part(BACKWARD):
+        time.sleep(0.02)
+        raise ZeroDivisionError
+    assert 0.04 <= profile.seconds[FORWARD] < 1
+    assert 0.02 <= profile.seconds[BACKWARD] < 1
+
+
+def test_it_says_which_share_each_part_took_and_what_a_picture_cost():
+    profile = Profile(seconds={WAIT: 1.0, FORWARD: 3.0, BACKWARD: 6.0})
+    profile.add_batch(make_batch(4, 0.010, 0.002))
+    profile.add_batch(make_batch(4, 0.006, 0.002))
+    first, second, last = profile.told(media="clips", num_workers=2)
+    assert first == (
+        "profile: 10.0 s of training: backward 60%, forward 30%, waiting for clips 10%"
+    )
+    assert "8 clips, read by 2 loader processes" in second
+    assert "decoding 2.0 ms, resizing and augmentation 0.5 ms" in second
+    assert "clips come in time" in last
+
+
+def test_it_says_what_to_do_where_pictures_are_late():
+    profile = Profile(seconds={WAIT: 2.0, FORWARD: 3.0})
+    profile.add_batch(make_batch(1, 0.0, 0.0))
+    *_, last = profile.told(media="pictures", num_workers=0)
+    assert "pictures hold training up" in last
+    assert "train.num_workers" in last
+
+
+def test_nothing_is_said_of_no_training():
+    assert not list(Profile().told(media="pictures", num_workers=0))
+
+
+def test_batches_tell_what_reading_them_took(make_setting):
+    batch = next(iter(make_setting().loader("train")))
+    assert batch.read_s > 0
+    assert batch.augment_s > 0
+    assert np.isfinite(batch.read_s + batch.augment_s)
