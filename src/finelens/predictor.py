@@ -17,8 +17,9 @@ from finelens.data.augment.augmentation import Augmentation
 from finelens.data.dataset import PictureDataset
 from finelens.data.example import Span, read_example
 from finelens.data.inputs import find_clips, find_pictures
-from finelens.data.loader import Loader, resolve_workers
+from finelens.data.loader import Loader
 from finelens.data.manifest import Manifest
+from finelens.data.workers import resolve_workers
 from finelens.evaluation.explanation import Explanation, explain
 from finelens.evaluation.inference import score
 from finelens.evaluation.passes import PASS_SIZE, Passes

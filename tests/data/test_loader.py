@@ -16,7 +16,7 @@ from PIL import Image
 
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.dataset import PictureDataset
-from finelens.data.loader import Loader, epoch_order, resolve_workers
+from finelens.data.loader import Loader, epoch_order
 from finelens.data.preprocessing import Preprocessing
 from finelens.errors import DataError, RunError
 
@@ -355,14 +355,6 @@ def test_workers_do_not_tear_down_what_the_parent_threw_away(paths, tmp_path):
     assert not told.exists()
     gc.collect()
     assert told.read_text().split() == [str(os.getpid())]
-
-
-def test_workers_are_chosen_for_auto_and_obeyed_otherwise():
-    assert resolve_workers(3, 10) == 3
-    assert resolve_workers(0, 10**6) == 0
-    assert resolve_workers("auto", 100) == 0
-    num_cores = len(os.sched_getaffinity(0))
-    assert resolve_workers("auto", 10**6) == (0 if num_cores == 1 else min(num_cores, 8))
 
 
 def test_a_rest_of_one_joins_the_batch_before_it_in_shuffled_epochs_alone(paths):

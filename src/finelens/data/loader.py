@@ -5,9 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-import os
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +16,6 @@ from finelens.data.readers import Readers
 from finelens.errors import DataError
 
 _ORDER = 2**64 - 1  # the generator of an index that no sample has shuffles the epoch
-_FEW_EXAMPLES = 256  # read sooner than processes start
-_MOST_WORKERS = 8
 
 
 class Loader:
@@ -192,19 +188,6 @@ def epoch_order(num_examples: int, seed: int, epoch: int, *, shuffle: bool) -> N
     if not shuffle:
         return np.arange(num_examples)
     return sample_generator(seed, epoch, _ORDER).permutation(num_examples)
-
-
-def resolve_workers(num_workers: Literal["auto"] | int, num_examples: int) -> int:
-    """Return a number of loader processes; ``auto`` is one a core, at most 8.
-
-    It is 0 on a single core and for fewer than 256 pictures, which are read sooner than
-    processes start.
-    """
-    if num_workers != "auto":
-        return num_workers
-    has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS
-    num_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    return 0 if num_cores == 1 or num_examples < _FEW_EXAMPLES else min(num_cores, _MOST_WORKERS)
 
 
 def _raise_first(errors: Sequence[str | None]) -> None:

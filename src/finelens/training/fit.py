@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from finelens.data.loader import Loader, resolve_workers
+from finelens.data.loader import Loader
+from finelens.data.workers import resolve_workers
 from finelens.errors import ConfigError, did_you_mean
 from finelens.evaluation.evaluate import main_metric, quick_metric_names
 from finelens.models.freeze import apply_freeze, set_training

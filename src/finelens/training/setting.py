@@ -14,9 +14,10 @@ from finelens.data.augment.augmentation import Augmentation
 from finelens.data.dataset import PictureDataset
 from finelens.data.extent import median_shorter_side
 from finelens.data.frame_cache import FrameCache, build_frame_cache
-from finelens.data.loader import Loader, resolve_workers
+from finelens.data.loader import Loader
 from finelens.data.manifest import Manifest
 from finelens.data.preprocessing import Preprocessing
+from finelens.data.workers import resolve_workers
 from finelens.errors import ModelError, typed
 from finelens.evaluation.inference import score
 from finelens.evaluation.passes import Passes

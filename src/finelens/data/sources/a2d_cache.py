@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from finelens.data.cache_folder import cache_folder
-from finelens.data.loader import resolve_workers
 from finelens.data.sources.a2d_lists import ANNOTATIONS
 from finelens.data.sources.a2d_masks import read_values
+from finelens.data.workers import resolve_workers
 from finelens.progress import Progress, Silent
 from finelens.replacing import replacing
 
