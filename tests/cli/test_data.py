@@ -108,6 +108,26 @@ def test_check_names_unreadable_files_duplicates_and_leaks(finelens_command, fol
     assert then == f"then: finelens train --data {tmp_path}"
 
 
+def test_check_writes_every_problem_to_a_table(finelens_command, folder_data, tmp_path):
+    shutil.copytree(folder_data, tmp_path / "data")
+    red = tmp_path / "data" / "red"
+    for n in range(5):
+        shutil.copy(red / f"{n:02d}.jpg", red / f"again{n}.jpg")
+    (red / "10.jpg").write_text("no picture")
+    out = tmp_path / "problems.csv"
+    code, output, _ = finelens_command("check", tmp_path / "data", "--problems", out)
+    assert code == 0
+    assert "  and 2 more; all of them: --problems FILE.csv\n" in output
+    assert output.endswith(f"6 problems written to {out}\n")
+    table = pl.read_csv(out)
+    assert table.columns == ["problem", "path", "detail", "other"]
+    assert table["problem"].to_list() == ["unreadable"] + 5 * ["duplicate"]
+    assert table["path"].to_list() == [
+        str(red / "10.jpg"), *(str(red / f"again{n}.jpg") for n in range(5))
+    ]  # fmt: skip
+    assert table["other"].to_list()[1:] == [str(red / f"{n:02d}.jpg") for n in range(5)]
+
+
 def test_check_draws_a_contact_sheet_of_a_policy(
     finelens_command, folder_data, tmp_path, monkeypatch
 ):
@@ -176,6 +196,8 @@ def test_a_sheet_of_clips_shows_frames_of_a_clip(array_data, ucf11_data):
         (["--augment", "none.yaml"], "recipe none.yaml: cannot be read"),
         (["--augment", "light", "--sample", "x.jpg"], 'sample "x.jpg" is neither an id, such as'),
         (["--augment", "light", "--sample", "60"], "nor a row from 0 to 59"),
+        (["--problems", "p.txt"], '--problems p.txt: ".txt" is unknown; known are ".csv"'),
+        (["--problems", "p.csv", "--augment", "light"], "is of the audit; leave out --augment"),
         (["--augment", "light", "--out", "sheet.jpg"], '".jpg" is unknown; known are ".png"'),
         (["--augment", "light", "--out", "no/s.png"], "the folder no does not exist"),
         (["--out", "sheet.png"], "--out sheet.png is of the contact sheet; give --augment"),

@@ -140,7 +140,7 @@ def _found(title: str, findings: Sequence[str]) -> Iterator[str]:
         yield f"{title}: {len(findings)}"
         yield from (f"  {finding}" for finding in findings[:_SHOWN])
         if len(findings) > _SHOWN:
-            yield f"  and {len(findings) - _SHOWN} more"
+            yield f"  and {len(findings) - _SHOWN} more; all of them: --problems FILE.csv"
 
 
 def _joined(sets: Iterable[Sequence[str]]) -> list[str]:

@@ -49,22 +49,45 @@ def check(
             help="The sheet's picture or clip, an id or a row; by default the first to train on."
         ),
     ] = None,
+    problems: Annotated[
+        Path | None,
+        typer.Option(
+            "--problems",
+            metavar="FILE",
+            help="Write every unreadable, cut-off, duplicate, near-duplicate and leaking file to a "
+            ".csv, .jsonl or .parquet table: problem, path, detail, other.",
+        ),
+    ] = None,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Keep nothing of what clips were found to hold.")
     ] = False,
 ) -> None:
     """Audit pictures or clips before training; or see what an augmentation does to them."""
     from finelens.cli.audit import print_audit
-    from finelens.cli.display import Display
+    from finelens.cli.display import CONSOLE, Display
+    from finelens.cli.tables import check_output, write_table
+    from finelens.data.problems import problem_table
 
     if augment is not None:
+        if problems is not None:
+            raise ConfigError(f"--problems {problems} is of the audit; leave out --augment")
         _draw_sheet(data, augment, out, size=size, sample=sample, source=source, task=task)
         return
     for option, value in (("--out", out), ("--size", size), ("--sample", sample)):
         if value is not None:
-            raise ConfigError(f"{option} {value} is of the contact sheet; give --augment POLICY")
+            raise ConfigError(
+                f"{option} {value} is of the contact sheet; give --augment POLICY, "
+                "or --problems FILE for a list of what is wrong"
+            )
+    if problems is not None:
+        check_output(problems, option="--problems")
     found = finelens.check(data, source=source, task=task, cache=not no_cache, progress=Display())
     print_audit(found, data)
+    if problems is not None:
+        table = problem_table(found)
+        write_table(problems, table, option="--problems")
+        told = f"{table.height} problem{'' if table.height == 1 else 's'} written to {problems}"
+        CONSOLE.print(told, markup=False, soft_wrap=True)
 
 
 def _draw_sheet(

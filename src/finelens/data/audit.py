@@ -49,6 +49,7 @@ class Audit:
         group_note: What is wrong with the groups of clips, from ``missing_group_note``.
         clips: One row a readable clip: ``id``, ``num_frames``, ``duration_s`` (null where frames
             have no times), ``height``, ``width`` and ``note``; no row of pictures.
+        files: One row an example: ``id``, ``path``, ``labels`` (sorted), ``split``, ``group``.
         num_animated: Pictures that are the first frame of an animated GIF.
         unseen_note: What of a picture the medium's default recipe does not see, from
             ``unseen_note``; None where that is little, or nobody asked.
@@ -71,6 +72,7 @@ class Audit:
     group_origin: str | None
     group_note: str | None
     clips: pl.DataFrame
+    files: pl.DataFrame
     num_animated: int
     unseen_note: str | None = None
 
@@ -150,6 +152,7 @@ def audit(
         group_origin=manifest.group_origin,
         group_note=missing_group_note(manifest),
         clips=_clip_rows(verification),
+        files=manifest.table.select("id", "path", pl.col("labels").list.sort(), "split", "group"),
         num_animated=count_animated(manifest.paths) if media == "pictures" else 0,
     )
 
