@@ -149,3 +149,14 @@ def test_values_that_do_not_fit_are_named(change, message):
 def test_missing_key_is_named():
     with pytest.raises(ConfigError, match="'std' is missing"):
         Preprocessing.from_json({"size": 16, "mean": [0, 0, 0]})
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 57), (3, 16, 16), (4, 3, 33, 21), (3, 1, 90)])
+def test_bytes_are_resized_as_torchvision_does(shape):
+    picture = torch.randint(
+        0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+    preprocessing = Preprocessing(16, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    for height, width in ((16, 16), (20, 7), (50, 60)):
+        expected = v2.functional.resize(picture, [height, width], antialias=True)
+        assert torch.equal(preprocessing.resample(picture, height, width), expected)
