@@ -14,8 +14,8 @@ def test_demo_trains_on_clips_of_an_earlier_demo_and_speaks_of_clips(finelens_co
     lines = output.splitlines()
     assert "data: 42 train, 7 val, 7 test; 7 classes, multi-class" in lines
     assert any(line.startswith("model: clip:cnn-lstm at ") for line in lines)
-    assert lines[-4].startswith("test (7 clips): ")
-    assert lines[-3].startswith("val (7 clips): ")
+    assert lines[-4].startswith("test (7 clips of 1 group; intervals by clips): ")
+    assert lines[-3].startswith("val (7 clips of 1 group; intervals by clips): ")
     assert lines[-1] == f"next: finelens predict {run} CLIPS --out scores.csv"
     directory = RunDirectory(run)
     assert directory.report.is_file()

@@ -66,6 +66,18 @@ def test_gap_to_training_of_multi_label_runs_is_that_of_example_f1_in_the_kept_e
     assert "points above validation" not in cautions_of(run)
 
 
+def test_few_recordings_are_told_of_each_split(make_run):
+    assert "may change with other" not in cautions_of(make_run("without", frames=8))
+    recordings = [f"tape {n % 3}" for n in range(24)]
+    told = cautions_of(make_run("a", frames=8, groups=recordings))
+    assert "val has 3 recordings, test 3: the figures may change with other recordings." in told
+    # one that has no group is one of its own
+    many = [f"patient {n}" if n % 3 else None for n in range(8) for _ in range(3)]
+    assert "may change with other" not in cautions_of(make_run("b", groups=many))
+    of_pictures = cautions_of(make_run("c", groups=["a"] * 24), splits=["test"])
+    assert "test has 1 group: the figures may change with other groups." in of_pictures
+
+
 def test_few_pictures_and_few_positives_are_told(make_run):
     told = cautions_of(make_run())
     assert "Only 24 test pictures" in told

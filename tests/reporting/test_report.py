@@ -268,6 +268,12 @@ def test_groups_are_listed_worst_first_with_both_intervals(make_clip_run):
         assert f"{low:.1%} to {high:.1%}" in section
     assert f"{metrics['groups']['mean']:.1%} on average" in section
     assert "With only 5 groups" in section
+    ends = [one["intervals"]["accuracy"] for one in (metrics, metrics["groups"])]
+    low, high = max(ends, key=lambda pair: pair[1] - pair[0])
+    by = "groups" if [low, high] == ends[1] else "clips"
+    text = re.sub(r"\s+", " ", "".join(read(path).text))
+    assert f"95% interval by {by} {low:.1%} to {high:.1%}" in text
+    assert "bootstrap 95% intervals, drawn by clips." in text
 
 
 def test_thresholds_draw_the_best_point_by_name(make_run):

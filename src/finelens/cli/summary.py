@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from finelens.data.media import counted
 from finelens.evaluation.other_data import OtherData
+from finelens.reporting.record import count_groups, widest_interval
 from finelens.runs.directory import RunDirectory, read_json
 
 _SHOWN = {
@@ -38,8 +40,11 @@ def data_warnings(metrics: Mapping[str, Any], *, examples: str) -> list[str]:
 
 
 def headline_line(metrics: Mapping[str, Any], *, examples: str) -> str:
-    """Return a split's headline figures, with the 95 % interval where there is one."""
-    parts = []
+    """Return a split's headline figures, with the 95 % interval where there is one.
+
+    Where examples share groups it is the wider of those drawn by examples and by whole groups.
+    """
+    parts, by_group = [], False
     for words, keys in _SHOWN.items():
         value: Any = metrics
         for key in keys:
@@ -47,10 +52,15 @@ def headline_line(metrics: Mapping[str, Any], *, examples: str) -> str:
         # exact matches of all classes at once say little of a multi-label model
         if value is None or (words == "accuracy" and metrics["task"] == "multi-label"):
             continue
-        low, high = metrics["intervals"].get("_".join(keys)) or (None, None)
-        interval = f" [{low:.3f}, {high:.3f}]" if low is not None else ""
-        parts.append(f"{words} {value:.3f}{interval}")
+        interval, is_by_group = widest_interval(metrics, ".".join(keys))
+        by_group |= is_by_group
+        brackets = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+        parts.append(f"{words} {value:.3f}{brackets}")
     unreadable = metrics["num_unreadable"]
     left_out = f", {unreadable} more unreadable" if unreadable else ""
-    counted = f"{metrics['num_examples']} {examples}{left_out}"
-    return f"{metrics['split']} ({counted}): {', '.join(parts)}"
+    told, groups = counted(metrics["num_examples"], examples), count_groups(metrics)
+    drawn = ""
+    if groups is not None:
+        told += f" of {counted(groups, 'groups')}"
+        drawn = f"; intervals by {'groups where wider' if by_group else examples}"
+    return f"{metrics['split']} ({told}{left_out}{drawn}): {', '.join(parts)}"

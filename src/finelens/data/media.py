@@ -31,6 +31,11 @@ def one_of(medium: Medium) -> str:
     return medium.removesuffix("s")
 
 
+def counted(number: int, nouns: str) -> str:
+    """Return a number of things: ``2 clips``, ``1 clip``."""
+    return f"{number} {nouns.removesuffix('s') if number == 1 else nouns}"
+
+
 def find_medium(table: pl.DataFrame) -> Medium:
     """Return what the paths of a manifest's table are.
 

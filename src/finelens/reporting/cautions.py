@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from finelens.data.audit import IMBALANCED
+from finelens.data.media import counted
 from finelens.evaluation.other_data import OtherData
 from finelens.reporting.against_probe import hold_against_probe, kept_probe_sentence
 from finelens.reporting.group_results import groups_caution
@@ -12,6 +13,7 @@ from finelens.reporting.record import (
     METRIC_WORDS,
     RunRecord,
     calibrates,
+    count_groups,
     interval_of,
     logged_words,
     metric_of,
@@ -19,6 +21,7 @@ from finelens.reporting.record import (
 
 FEW_POSITIVES = 10
 FEW_PICTURES = 100
+FEW_GROUPS = 8
 _LARGE_GAP = 0.05
 _LARGE_CALIBRATION_ERROR = 0.10
 
@@ -118,6 +121,21 @@ def _few_positives(record: RunRecord) -> list[str]:
         f"{len(few)} {verb} fewer than {FEW_POSITIVES} {record.shown_split} {record.noun}s, so "
         f"their own figures are little more than anecdotes: {told}{more}."
     ]
+
+
+def _few_groups(record: RunRecord) -> list[str]:
+    counts = {
+        split: count_groups(metrics)
+        for split, metrics in record.metrics.items()
+        if split != "train"
+    }
+    few = {split: count for split, count in counts.items() if count and count < FEW_GROUPS}
+    if not few:
+        return []
+    nouns = "recordings" if record.noun == "clip" else "groups"
+    first, *others = sorted(few, key=lambda split: split != "val")
+    told = ", ".join([counted(few[first], nouns), *(f"{one} {few[one]}" for one in others)])
+    return [f"{first} has {told}: the figures may change with other {nouns}."]
 
 
 def _few_pictures(record: RunRecord) -> list[str]:
@@ -221,6 +239,7 @@ CAUTIONS: Sequence[Callable[[RunRecord], list[str]]] = (
     _gap_to_training,
     _empty_classes,
     _imbalanced,
+    _few_groups,
     _alike_in_groups,
     _without_groups,
     _few_pictures,

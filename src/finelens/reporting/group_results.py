@@ -40,8 +40,8 @@ def groups_caution(record: RunRecord) -> str | None:
     if by_group[1] - by_group[0] < 1.25 * (ordinary[1] - ordinary[0]):
         return None
     return (
-        f"{record.noun.capitalize()}s of one group are alike, which the intervals beside the "
-        f"figures leave out: drawn by whole groups, that of {METRIC_WORDS[record.main_metric]} is "
+        f"{record.noun.capitalize()}s of one group are alike, which the intervals in "
+        f"brackets leave out: drawn by whole groups, that of {METRIC_WORDS[record.main_metric]} is "
         f"{percent(by_group[0])} to {percent(by_group[1])}."
     )
 

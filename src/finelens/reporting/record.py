@@ -208,6 +208,27 @@ def interval_of(metrics: Mapping[str, Any], name: str) -> tuple[float, float] | 
     return float(low), float(high)
 
 
+def widest_interval(
+    metrics: Mapping[str, Any], name: str
+) -> tuple[tuple[float, float] | None, bool]:
+    """Return a metric's 95 % interval, and whether it is drawn by whole groups.
+
+    Examples of one group are alike, and intervals drawn by examples then too narrow; of very few
+    groups those drawn by groups are. So the wider of the two is the one to believe.
+    """
+    ordinary, by_group = (interval_of(of, name) for of in (metrics, metrics.get("groups") or {}))
+    if ordinary is None or by_group is None:
+        return ordinary or by_group, ordinary is None and by_group is not None
+    is_by_group = by_group[1] - by_group[0] > ordinary[1] - ordinary[0]
+    return (by_group if is_by_group else ordinary), is_by_group
+
+
+def count_groups(metrics: Mapping[str, Any]) -> int | None:
+    """Return the groups of a split, examples without one counted singly; None where none share."""
+    groups = metrics.get("groups")
+    return groups["num_groups"] + groups["num_without_group"] if groups else None
+
+
 def _read_metrics(run: RunDirectory, split: str, decision: Decision) -> Mapping[str, Any]:
     path = run.evaluation(split) / "metrics.json"
     metrics = read_json(path)

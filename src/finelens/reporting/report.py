@@ -30,9 +30,11 @@ from finelens.reporting.record import (
     METRIC_WORDS,
     RunRecord,
     calibrates,
+    count_groups,
     interval_of,
     metric_of,
     read_record,
+    widest_interval,
 )
 from finelens.reporting.run_facts import run_facts
 from finelens.reporting.training_figures import learning_rate_chart, loss_chart, metric_chart
@@ -99,7 +101,8 @@ def _summary(record: RunRecord) -> dict[str, Any]:
     shown = record.metrics[record.shown_split]
     tiles = [
         {"words": METRIC_WORDS[name], "value": metric_of(shown, name),
-         "interval": interval_of(shown, name)}
+         "interval": widest_interval(shown, name)[0],
+         "drawn_by": _drawn_by(record, name)}
         for name in METRIC_SETS[record.main_metric].tiles
         if metric_of(shown, name) is not None
     ]  # fmt: skip
@@ -131,6 +134,13 @@ def _sources(record: RunRecord) -> dict[str, Any]:
             if other_data is not None
         ]
     }
+
+
+def _drawn_by(record: RunRecord, name: str) -> str:
+    shown = record.metrics[record.shown_split]
+    if count_groups(shown) is None:
+        return ""
+    return " by groups" if widest_interval(shown, name)[1] else f" by {record.noun}s"
 
 
 def _training_charts(record: RunRecord) -> list[Chart]:
