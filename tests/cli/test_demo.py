@@ -1,6 +1,6 @@
 import polars as pl
 
-from finelens.data.demo.clip_writing import write_demo_clips
+from finelens.data.demo.clip_writing import DEMO_CLIPS_MB, write_demo_clips
 from finelens.runs.directory import RunDirectory, read_json
 
 
@@ -22,6 +22,12 @@ def test_demo_trains_on_clips_of_an_earlier_demo_and_speaks_of_clips(finelens_co
     assert read_json(directory.model / "preprocessing.json")["frames"] == 30
     groups = pl.read_parquet(directory.manifest).group_by("group").agg(pl.col("split").n_unique())
     assert groups["split"].to_list() == [1] * 8
+
+
+def test_demo_says_beforehand_what_clips_take_on_disk(finelens_command):
+    code, output, _ = finelens_command("demo", "--help")
+    assert code == 0
+    assert f"{DEMO_CLIPS_MB} MB" in " ".join(output.split())
 
 
 def test_demo_leaves_a_folder_of_something_else_alone(finelens_command, tmp_path):

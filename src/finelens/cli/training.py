@@ -17,11 +17,15 @@ RunOption = Annotated[
 
 def demo(
     clips: Annotated[
-        bool, typer.Option("--clips", help="Train on clips that only motion tells apart.")
+        bool,
+        typer.Option(
+            "--clips",
+            help="Train on clips that only motion tells apart; they take 660 MB beside the run.",
+        ),
     ] = False,
     run: RunOption = None,
 ) -> None:
-    """Train on embedded pictures in about a minute, or clips in two: nothing needed."""
+    """Train on pictures that it draws, in about a minute, or on clips, in two or three."""
     from finelens.cli.display import Display, Stopwatch
 
     stopwatch = Stopwatch()
