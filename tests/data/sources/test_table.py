@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 
-from finelens.data.sources.table import read_table
+from finelens.data.sources.table import find_table, read_table
 from finelens.errors import DataError
 from finelens.task import TaskKind
 
@@ -169,3 +169,56 @@ def test_foreign_file_and_missing_class_column_are_errors(tmp_path):
     path = write(tmp_path, "path,dog,cat\n1.jpg,1,0\n")
     with pytest.raises(DataError, match='none for class "cta"; did you mean "cat"'):
         read_table(path, classes=["dog", "cta"])
+
+
+class Told:
+    """Progress that keeps what was said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+def test_a_column_that_is_nearly_a_known_one_is_told_and_is_no_class(tmp_path):
+    told = Told()
+    path = write(tmp_path, "path,cat,dog, Group,Start S\n1.jpg,1,0,7,1\n2.jpg,0,1,8,2\n")
+    manifest = read_table(path, progress=told)
+    assert told.lines == [
+        'note: column " Group" of table.csv is not used; did you mean "group"?',
+        'note: column "Start S" of table.csv is not used; did you mean "start_s"?',
+    ]
+    assert manifest.task.classes == ("cat", "dog")
+    assert manifest.groups == [None, None]
+    # where the known column is there as well, the other is a further one
+    told = Told()
+    read_table(write(tmp_path, "path,label,group,Group\n1.jpg,a,7,x\n2.jpg,b,8,y\n"), progress=told)
+    assert told.lines == []
+
+
+def test_semicolons_separate_columns_where_the_first_line_has_no_comma(tmp_path):
+    path = write(tmp_path, 'path;labels;group\n1.jpg;"a,b";g,1\n2.jpg;b;g2\n')
+    manifest = read_table(path)
+    assert manifest.table["labels"].to_list() == [["a", "b"], ["b"]]
+    assert manifest.groups == ["g,1", "g2"]
+    index = write(tmp_path, "path;label\n1.jpg;a\n2.jpg;b\n", name="index.csv")
+    assert find_table(tmp_path) == index
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("Path,label", 'has no column "path"; it has Path, label; call column "Path" so'),
+        ("path,Labels", 'has no labels: give a column "labels", .* or call column "Labels" so'),
+        ("path,group", "has no labels: .*; or a column of 0 and 1 for each class"),
+    ],
+)
+def test_a_missing_column_is_told_with_the_one_that_may_be_meant(tmp_path, header, message):
+    with pytest.raises(DataError, match=message):
+        read_table(write(tmp_path, f"{header}\n1.jpg,a\n2.jpg,b\n"))
+
+
+def test_a_table_without_labels_is_read_where_the_classes_are_known(tmp_path):
+    manifest = read_table(write(tmp_path, "path,group\n1.jpg,a\n"), classes=("cat", "dog"))
+    assert manifest.table["labels"].to_list() == [None]

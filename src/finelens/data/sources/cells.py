@@ -11,9 +11,14 @@ from finelens.errors import DataError
 LABEL_SEPARATORS = ("|", ";", ",")
 """The marks between labels that are looked for, in this order."""
 
+_LONGEST_LINE = 1 << 20
+
 
 def read_columns(path: Path) -> pl.DataFrame:
     """Return the columns of a .csv, .tsv or .parquet file; those of the first two are text.
+
+    A .csv file whose first line holds semicolons and no comma is separated by these, as
+    spreadsheets write it where the comma is the decimal mark.
 
     Raises:
         DataError: If the file is empty or cannot be read.
@@ -21,9 +26,8 @@ def read_columns(path: Path) -> pl.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
             return pl.read_parquet(path)
-        separator = "\t" if path.suffix.lower() == ".tsv" else ","
         # as text: "007" is a name, not a number
-        return pl.read_csv(path, separator=separator, infer_schema=False)
+        return pl.read_csv(path, separator=_separator(path), infer_schema=False)
     except pl.exceptions.NoDataError:
         raise DataError(f'table "{path}" is empty') from None
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -34,9 +38,17 @@ def read_columns(path: Path) -> pl.DataFrame:
 def read_header(path: Path) -> list[str]:
     """Return the names of a .csv file's columns; none where it cannot be read."""
     try:
-        return pl.read_csv(path, n_rows=0, infer_schema=False).columns
+        return pl.read_csv(path, separator=_separator(path), n_rows=0, infer_schema=False).columns
     except (pl.exceptions.PolarsError, OSError):
         return []
+
+
+def _separator(path: Path) -> str:
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    with path.open("rb") as file:
+        first = file.readline(_LONGEST_LINE)
+    return ";" if b";" in first and b"," not in first else ","
 
 
 def split_cells(cells: pl.Series, separator: str) -> pl.Series:

@@ -19,7 +19,7 @@ from finelens.data.sources.cells import (
 from finelens.data.sources.files import PICTURE_EXTENSIONS, check_files_exist
 from finelens.data.sources.spans import CUT_FROM, check_spans, group_spans, name_spans
 from finelens.errors import DataError, did_you_mean
-from finelens.progress import Progress
+from finelens.progress import Progress, Silent
 
 TABLES_OF_FOLDERS = ("manifest.csv", "manifest.parquet")
 """A folder that holds one of these is read by it."""
@@ -57,23 +57,28 @@ def read_table(
         classes: See ``build_manifest``; names the 0/1 columns where there are further ones.
         label_separator: The mark between labels in a cell. ``auto`` takes the first of ``|``,
             ``;`` and ``,`` that occurs in any cell; an empty string takes cells whole.
-        progress: Has no meaning here: a table is read at once.
+        progress: Is told of columns that differ from a known one in case or spaces alone.
 
     Raises:
         DataError: If the file or a column cannot be used, files are missing, or
             ``build_manifest`` refuses.
     """
-    del progress
     raw = read_columns(path)
+    misspelt = _misspelt(raw.columns)
     if "path" not in raw.columns:
+        near = next((name for name, known in misspelt.items() if known == "path"), None)
+        meant = f'; call column "{near}" so' if near else ""
         raise DataError(
             f'table "{path}" has no column "path"; it has {", ".join(raw.columns[:12])}'
-            f"{', ...' if raw.width > 12 else ''}"
+            f"{', ...' if raw.width > 12 else ''}{meant}"
         )
     if raw.is_empty():
         raise DataError(f'table "{path}" holds no row')
     _check_paths(raw, path)
     rows = raw.select(*_locate(raw, path.absolute().parent))
+    watched = progress or Silent()
+    for name, known in misspelt.items():
+        watched.say(f'note: column "{name}" of {path.name} is not used; did you mean "{known}"?')
     check_files_exist(rows["path"], where=f'table "{path}"')
     table = _mark_folders(rows).with_columns(
         **_labels(raw, path, classes, label_separator),
@@ -90,6 +95,13 @@ def read_table(
         classes=classes,
         group_origin=_group_origin(path, table["group"], grouped["group"]),
     )
+
+
+def _misspelt(columns: Sequence[str]) -> dict[str, str]:
+    """Return the columns that are a known one but for case and spaces, and which that is."""
+    known = {*_LABEL_COLUMNS, *_OTHER_COLUMNS} - set(columns)
+    plain = {name: name.strip().casefold().replace(" ", "_") for name in columns}
+    return {name: word for name, word in plain.items() if word in known and name != word}
 
 
 def find_table(folder: Path) -> Path | None:
@@ -145,7 +157,15 @@ def _labels(
     for name in _LABEL_COLUMNS:
         if name in raw.columns:
             return {"labels": split_cells(raw[name], separator)}
-    columns = [name for name in raw.columns if name not in _OTHER_COLUMNS]
+    misspelt = _misspelt(raw.columns)
+    columns = [name for name in raw.columns if name not in (*_OTHER_COLUMNS, *misspelt)]
+    if not columns and classes is None:
+        near = next((name for name, known in misspelt.items() if known in _LABEL_COLUMNS), None)
+        meant = f', or call column "{near}" so' if near else ""
+        raise DataError(
+            f'table "{path}" has no labels: give a column "labels", such as cat|dog{meant}; or a '
+            "column of 0 and 1 for each class"
+        )
     if not columns:
         return {"labels": pl.lit(None, dtype=pl.List(pl.String))}
     return _from_columns(raw, path, classes, columns)
