@@ -40,7 +40,7 @@ class Decision:
             thresholds of rare classes were shrunk to), or the fixed one. None for multi-class.
         goal: What the thresholds were chosen for: ``f1``, ``precision>=x`` or ``fixed``.
         scope: ``per_class`` or ``global``.
-        chosen_on: The split they were chosen on, with its number of pictures.
+        chosen_on: The split they were chosen on, with its number of pictures or clips.
         only_highest: Whether no class but that of the highest probability is said to be
             present: multi-class with thresholds, which says nothing below them.
         edit: Its last change by hand, if there was any.

@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,6 +132,12 @@ def test_a_fixed_threshold_is_taken_as_it_is(trained_scores):
     assert decision.thresholds == (0.4,) * 5
     assert (decision.threshold, decision.goal, decision.scope) == (0.4, "fixed", "global")
     assert decision.chosen_on == "val (80 pictures)"
+
+
+def test_clips_are_counted_as_clips(trained_scores):
+    scores = trained_scores(9)
+    clips = replace(scores, notes=("cut off", *(None,) * 8))
+    assert choose_decision(clips).chosen_on == "val (9 clips)"
 
 
 def test_thresholds_are_chosen_on_calibrated_probabilities(trained_scores):

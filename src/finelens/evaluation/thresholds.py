@@ -106,7 +106,9 @@ def choose_decision(
     temperature = 1.0
     if calibrate:
         temperature = choose_temperature(judged.logits_NK, judged.targets_NK, judged.task)
-    chosen_on = f"{split_name} ({judged.num_examples} pictures)"
+    # clips alone may have notes
+    media = "pictures" if scores.notes is None else "clips"
+    chosen_on = f"{split_name} ({judged.num_examples} {media})"
     if not judged.task.is_multi_label:
         if threshold is not None:
             _LOG.warning("threshold %s is not used: multi-class decides by argmax", threshold)
