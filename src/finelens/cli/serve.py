@@ -25,7 +25,12 @@ def serve(
         int, typer.Option("--port", min=0, max=65535, help="0 takes one that is free.")
     ] = 7860,
     token: Annotated[
-        str | None, typer.Option("--token", help="What clients must know [default: one is made].")
+        str | None,
+        typer.Option(
+            "--token",
+            help="What clients must know, 16 plain characters or more [default: one is made where "
+            "others can reach the address].",
+        ),
     ] = None,
     no_token: Annotated[
         bool, typer.Option("--no-token", help="Let in everybody who reaches the address.")
