@@ -121,6 +121,8 @@ def test_an_empty_file(client):
 def test_a_picture_where_a_clip_is_wanted_and_the_other_way_round(client, picture_bytes):
     error = predict(client, picture_bytes(0), "clips")
     assert error["status"] == 415
+    assert error["type"] == "urn:finelens:problem:wrong-kind"
+    assert error["title"] == "The model takes another kind of file"
     assert "the model takes a clip and it is a picture" in error["detail"]
     error = predict(client, b"\x1aE\xdf\xa3" + bytes(200))
     assert error["status"] == 415

@@ -33,6 +33,22 @@ def test_an_id_leads_to_its_own_file_and_tells_nothing_of_it(items):
         assert not opened.place(item).is_clip
 
 
+def test_names_are_the_ids_and_of_absolute_paths_what_lies_below_their_folder(
+    items, trained, tmp_path
+):
+    opened = items(b"k" * 32)
+    assert opened.names("val") == opened.scores("val").ids
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    scores = opened.scores("val")
+    ids = (*(f"/srv/data/{n % 2}/{n}.png" for n in range(11)), "relative/a.png")
+    decision = read_decision(run / "model")
+    path = run / "evaluation" / "val" / "scores.parquet"
+    write_scores(path, dataclasses.replace(scores, ids=ids), decision)
+    names = items(b"k" * 32, run).names("val")
+    assert names == (*(f"{n % 2}/{n}.png" for n in range(11)), "relative/a.png")
+
+
 def test_ids_differ_by_secret_and_by_split(items):
     one, other = items(b"a" * 32), items(b"b" * 32)
     name = one.scores("val").ids[0]

@@ -84,6 +84,21 @@ def test_clips_work_as_pictures_do(client, clip_run, clips):
     assert list(rows[0]["probabilities"]) == ["ball", "cube", "Kegel ß/2"]
 
 
+def test_a_clip_that_is_cut_off_is_predicted_with_the_note_of_predict(
+    client, clip_run, clips, tmp_path
+):
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(clips[0].read_bytes()[: clips[0].stat().st_size * 2 // 3])
+    contents = [clips[0].read_bytes(), cut.read_bytes()]
+    rows = client.post("/v1/predict?run=clips", files=form(*contents)).json()["rows"]
+    table = finelens.predict(clip_run, [clips[0], cut])
+    assert [row["note"] for row in rows] == table["note"].to_list()
+    assert rows[0]["note"] is None
+    assert rows[1]["note"].startswith("cut off in the middle: ")
+    found = [(row["labels"], row["probabilities"]) for row in rows]
+    assert found == predicted(clip_run, [clips[0], cut])
+
+
 def test_many_at_once_each_get_their_own_numbers(client, trained, pictures):
     expected = predicted(trained, pictures)
     found = {}
@@ -114,7 +129,7 @@ def test_an_input_that_is_refused_keeps_its_row_between_the_others(client, pictu
     assert [row["error"] is None for row in rows] == [True, False, False, False, True]
     assert rows[0]["probabilities"] == rows[4]["probabilities"]
     for row in rows[1:4]:
-        assert (row["labels"], row["probabilities"]) == (None, None)
+        assert (row["labels"], row["probabilities"], row["note"]) == (None, None, None)
         assert set(row["error"]) == {"type", "title", "status", "detail"}
     assert [row["error"]["status"] for row in rows[1:4]] == [415, 422, 422]
     assert rows[1]["error"]["type"] == "urn:finelens:problem:unknown-kind"
@@ -144,6 +159,7 @@ def test_the_top_of_a_class_is_that_of_finelens_top(client, trained, split):
     content = client.get("/v1/top/green", params={"n": 5, "split": split}).json()
     table = finelens.top(trained, class_name="green", n=5, split=split)
     assert [one["rank"] for one in content["items"]] == table["rank"].to_list()
+    assert [one["name"] for one in content["items"]] == table["id"].to_list()
     assert [one["probability"] for one in content["items"]] == table["probability"].to_list()
     assert [one["is_positive"] for one in content["items"]] == table["is_positive"].to_list()
     threshold = client.get("/v1/model").json()["classes"][1]["threshold"]

@@ -8,6 +8,7 @@ is plain bytes and JSON: nothing that the other side would have to unpickle.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import warnings
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import simplejpeg
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from finelens.data.augment.augmentation import Augmentation
-from finelens.data.dataset import PictureDataset
+from finelens.data.dataset import PictureDataset, Sample
 from finelens.data.example import Span
 from finelens.data.images import PICTURE_KINDS
 from finelens.data.one_thread import one_thread
@@ -69,13 +71,13 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class View:
-    """The job of making the network's view of an uploaded file: the bytes of its uint8 tensor."""
+    """The job of making the network's view of an uploaded file: see ``unpack_view``."""
 
     path: str
     preprocessing: Preprocessing
 
     def run(self, limits: Limits) -> bytes:
-        """Return the view as ``finelens predict`` makes it, in C order."""
+        """Return the view as ``finelens predict`` makes it."""
         frames = self.preprocessing.frames
         check_kind(self.path, is_clip=frames is not None)
         if frames is None:
@@ -89,9 +91,7 @@ class View:
             on_error="row",
         )
         sample = dataset[0, 0, 0]
-        if sample.error is not None:
-            raise DataError(sample.error)
-        return sample.image.numpy().tobytes()
+        return pack_view(sample)
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,29 @@ class Thumbnail:
         )
 
 
+def pack_view(sample: Sample) -> bytes:
+    """Return what ``unpack_view`` reads: the bytes of the view in C order, then its note's.
+
+    Raises:
+        DataError: If the sample is unreadable.
+    """
+    if sample.error is not None:
+        raise DataError(sample.error)
+    return sample.image.numpy().tobytes() + (sample.note or "").encode()
+
+
+def unpack_view(
+    packed: bytes, preprocessing: Preprocessing
+) -> tuple[NDArray[np.uint8], str | None]:
+    """Return the network's view, uint8 (C, S, S) or (T, C, S, S) of a clip, and its file's note."""
+    frames = () if preprocessing.frames is None else (preprocessing.frames,)
+    shape = (*frames, 3, preprocessing.size, preprocessing.size)
+    num_bytes = math.prod(shape)
+    # copied: tensors are not read-only
+    view = np.frombuffer(packed[:num_bytes], np.uint8).reshape(shape).copy()
+    return view, packed[num_bytes:].decode() or None
+
+
 def check_kind(path: str, *, is_clip: bool) -> None:
     """Raise where a file is not of the kind that a model takes.
 
@@ -132,7 +155,8 @@ def check_kind(path: str, *, is_clip: bool) -> None:
         return
     found = "it is of no known kind" if kind == "unknown" else f"it is a {kind}"
     raise RefusedError(
-        "unknown-kind", f"the model takes a {wanted} and {found}; known are {', '.join(known)}"
+        "unknown-kind" if kind == "unknown" else "wrong-kind",
+        f"the model takes a {wanted} and {found}; known are {', '.join(known)}",
     )
 
 

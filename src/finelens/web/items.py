@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from finelens.data.example import Span
 from finelens.errors import DataError, did_you_mean
@@ -30,11 +32,12 @@ class Place:
 
 @dataclass(frozen=True)
 class _Split:
-    """A split's scores as they were read, and the rows of its ids."""
+    """A split's scores as they were read, the rows of its ids, and its names to show."""
 
     stamp: Stamp
     scores: Scores
     rows: dict[str, int]
+    names: tuple[str, ...]
 
 
 class Items:
@@ -82,6 +85,13 @@ class Items:
         """Return an evaluated split's scores: the same object until they are evaluated anew."""
         return self._latest(split).scores
 
+    def names(self, split: str) -> tuple[str, ...]:
+        """Return what an evaluated split's rows are called, without where this machine keeps them.
+
+        The scores' own ids, of those that are absolute paths what lies below their common folder.
+        """
+        return self._latest(split).names
+
     def stamps(self) -> tuple[Stamp, ...]:
         """Return what changes when any split is evaluated anew."""
         return tuple(_stamp(self._path(split)) for split in self.splits)
@@ -118,11 +128,21 @@ class Items:
             if read is None or read.stamp != stamp:
                 scores = read_scores(path, self._task)
                 rows = {self.id_of(split, name): row for row, name in enumerate(scores.ids)}
-                read = self._read[split] = _Split(stamp, scores, rows)
+                read = self._read[split] = _Split(stamp, scores, rows, _shown(scores.ids))
             return read
 
     def _path(self, split: str) -> Path:
         return self._directory.evaluation(split) / "scores.parquet"
+
+
+def _shown(ids: Sequence[str]) -> tuple[str, ...]:
+    paths = [PurePath(name) for name in ids]
+    folders = [path.parent for path in paths if path.is_absolute()]
+    root = os.path.commonpath(folders) if folders else ""
+    return tuple(
+        str(path.relative_to(root)) if path.is_absolute() else name
+        for name, path in zip(ids, paths, strict=True)
+    )
 
 
 def _stamp(path: Path) -> Stamp:

@@ -12,8 +12,7 @@ from finelens.data.augment.augmentation import Augmentation
 from finelens.data.dataset import PictureDataset
 from finelens.data.example import Span, read_example
 from finelens.data.preprocessing import Preprocessing
-from finelens.errors import DataError
-from finelens.web.decoder import check_clip, check_kind, check_picture
+from finelens.web.decoder import check_clip, check_kind, check_picture, pack_view
 from finelens.web.limits import Limits
 
 _SHAPE_BYTES = 256
@@ -28,7 +27,7 @@ class OwnView:
     preprocessing: Preprocessing
 
     def run(self, limits: Limits) -> bytes:
-        """Return the view in C order; the limits are for what strangers send."""
+        """Return what ``unpack_view`` reads; the limits are for what strangers send."""
         del limits
         dataset = PictureDataset(
             [self.path],
@@ -37,10 +36,7 @@ class OwnView:
             spans=[self.span],
             on_error="row",
         )
-        sample = dataset[0, 0, 0]
-        if sample.error is not None:
-            raise DataError(sample.error)
-        return sample.image.numpy().tobytes()
+        return pack_view(dataset[0, 0, 0])
 
 
 @dataclass(frozen=True)

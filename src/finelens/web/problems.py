@@ -30,6 +30,7 @@ Kind = Literal[
     "unknown-kind",
     "unreadable",
     "upload-took-too-long",
+    "wrong-kind",
 ]
 
 MEDIA_TYPE = "application/problem+json"
@@ -144,4 +145,5 @@ PROBLEMS: dict[Kind, tuple[int, str]] = {
     "unknown-kind": (415, "The kind of file is not known"),
     "unreadable": (422, "The file is damaged or cut off"),
     "upload-took-too-long": (408, "The upload took too long"),
+    "wrong-kind": (415, "The model takes another kind of file"),
 }

@@ -26,6 +26,10 @@ class Row(_Answer):
     probabilities: dict[str, Probability] | None = Field(
         description="Calibrated, in [0, 1], of every class in order; null where refused."
     )
+    note: str | None = Field(
+        description="What to know of a clip that was predicted all the same, such as that its file "
+        "is cut off; else null."
+    )
     error: Problem | None = Field(description="Why it was refused; null where it was not.")
 
 
@@ -70,6 +74,10 @@ class Item(_Answer):
 
     rank: int = Field(ge=1)
     item: str = Field(pattern=ITEM_ID, description="Its opaque id, for /v1/items/; not kept long.")
+    name: str = Field(
+        description="Its id in the data, as `finelens top` prints it; of ids that are absolute "
+        "paths what lies below the folder they share."
+    )
     probability: Probability
     is_positive: bool | None = Field(description="Whether its label agrees; null is unknown.")
     is_decided: bool = Field(description="Whether the model says that the class is present.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from finelens.evaluation.scores import Scores
 from finelens.predictor import Predictor
 from finelens.runs.directory import RunDirectory, read_json
 from finelens.web.batching import Batching, Places
-from finelens.web.decoder import Thumbnail, View
+from finelens.web.decoder import Thumbnail, View, unpack_view
 from finelens.web.decoding import Decoding
 from finelens.web.items import Items, Place
 from finelens.web.looking import OwnView
@@ -47,6 +47,13 @@ class OwnExample:
     place: Place
     name: str = ""
     problem: Problem | None = None
+
+
+class _Found(NamedTuple):
+    """What came of an upload: its logits or why there are none, and its file's note."""
+
+    answer: NDArray[np.float32] | Problem
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,15 +97,17 @@ class ServedRun:
             Refusal: If the queue has no room for them.
         """
         with self.batching.places(len(uploads)) as places:
-            found = await asyncio.gather(*(self._logits(upload, places) for upload in uploads))
+            found = await asyncio.gather(*(self._find(upload, places) for upload in uploads))
         rows = self._rows(uploads, found)
         for row in rows:
             outcome = "predicted" if row.error is None else row.error.type.rpartition(":")[2]
             self.metrics.inputs.labels(self.name, outcome).inc()
         return rows
 
-    async def view(self, upload: Upload | OwnExample) -> Tensor:
+    async def view(self, upload: Upload | OwnExample) -> tuple[Tensor, str | None]:
         """Return the network's view of an upload, uint8 (C, S, S), or (T, C, S, S) of a clip.
+
+        With it what a person should know of a clip's file, such as that it is cut off.
 
         Raises:
             Refusal: If it is refused, or cannot be decoded.
@@ -110,11 +119,9 @@ class ServedRun:
             job = OwnView(upload.place.path, upload.place.span, preprocessing)
         else:
             job = View(str(upload.path), preprocessing)
-        encoded = await asyncio.wrap_future(self.decoding.submit(job))
-        frames = () if preprocessing.frames is None else (preprocessing.frames,)
-        shape = (*frames, 3, preprocessing.size, preprocessing.size)
-        # copied: tensors are not read-only
-        return torch.from_numpy(np.frombuffer(encoded, np.uint8).copy()).reshape(shape)
+        packed = await asyncio.wrap_future(self.decoding.submit(job))
+        view, note = unpack_view(packed, preprocessing)
+        return torch.from_numpy(view), note
 
     def info(self, runs: Sequence[str]) -> ModelInfo:
         """Return what there is to know of the model; ``runs`` are the names of all."""
@@ -148,7 +155,7 @@ class ServedRun:
         task = self.predictor.saved.task
         k = task.index(class_name)
         split = self.items.split(split)
-        scores = self.items.scores(split)
+        scores, names = self.items.scores(split), self.items.names(split)
         readable = np.flatnonzero([error is None for error in scores.errors])
         probabilities_NK = self.decision.probabilities(task, scores.logits_NK[readable])
         decided_N = self.decision.decide(probabilities_NK)[:, k]
@@ -157,6 +164,7 @@ class ServedRun:
             Item(
                 rank=rank,
                 item=self.items.id_of(split, scores.ids[readable[row]]),
+                name=names[readable[row]],
                 probability=float(probabilities_NK[row, k]),
                 is_positive=_answer(float(scores.targets_NK[readable[row], k])),
                 is_decided=bool(decided_N[row]),
@@ -181,29 +189,27 @@ class ServedRun:
         except Refusal as refusal:
             raise Refusal("not-found", f"the item cannot be shown: {refusal.detail}") from refusal
 
-    async def _logits(
-        self, upload: Upload | OwnExample, places: Places
-    ) -> NDArray[np.float32] | Problem:
+    async def _find(self, upload: Upload | OwnExample, places: Places) -> _Found:
         try:
-            view = await self.view(upload)
+            view, note = await self.view(upload)
         except Refusal as refusal:
             places.gone()
-            return upload.problem or refusal.problem
+            return _Found(upload.problem or refusal.problem)
         logits_K = await asyncio.wrap_future(places.submit(self.predictor, view))
         if not np.isfinite(logits_K).all():
-            return problem("model-failed", "the model's scores are not finite: training diverged")
-        return logits_K
+            detail = "the model's scores are not finite: training diverged"
+            return _Found(problem("model-failed", detail))
+        return _Found(logits_K, note)
 
-    def _rows(
-        self, uploads: Sequence[Upload | OwnExample], found: Sequence[NDArray[np.float32] | Problem]
-    ) -> list[Row]:
+    def _rows(self, uploads: Sequence[Upload | OwnExample], found: Sequence[_Found]) -> list[Row]:
         task = self.predictor.saved.task
         unknown_K = np.full(task.num_classes, np.nan, dtype=np.float32)
-        problems = [one if isinstance(one, Problem) else None for one in found]
+        answers = [one.answer for one in found]
+        problems = [one if isinstance(one, Problem) else None for one in answers]
         scores = Scores(
             ids=tuple(str(index) for index in range(len(uploads))),
             paths=tuple(upload.name for upload in uploads),
-            logits_NK=np.stack([unknown_K if isinstance(one, Problem) else one for one in found]),
+            logits_NK=np.stack([unknown_K if isinstance(one, Problem) else one for one in answers]),
             targets_NK=np.stack([unknown_K] * len(uploads)),
             errors=tuple(None if one is None else one.detail for one in problems),
             task=task,
@@ -218,10 +224,11 @@ class ServedRun:
                 probabilities=None
                 if error
                 else {name: row[f"{PROBABILITY}{name}"] for name in task.classes},
+                note=one.note,
                 error=error,
             )
-            for index, (upload, row, error) in enumerate(
-                zip(uploads, table.iter_rows(named=True), problems, strict=True)
+            for index, (upload, row, one, error) in enumerate(
+                zip(uploads, table.iter_rows(named=True), found, problems, strict=True)
             )
         ]
 

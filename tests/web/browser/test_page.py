@@ -207,9 +207,12 @@ def test_a_run_of_clips_predicts_a_clip_and_shows_a_strip_of_frames(
 ):
     clip = next(ucf11_data.rglob("*.avi"))
     page = open_page(editable[1])
+    camera = page.get_by_role("button", name="Take a photo")
+    camera.wait_for()
     page.locator("#fl-run input").click()
     page.get_by_role("option", name="clips").click()
     page.wait_for_function("!document.querySelector('#fl-examples button')")
+    camera.wait_for(state="hidden")
     page.set_input_files("#fl-picker input", clip)
     shown = page.locator("#fl-result .fl-picture img")
     shown.wait_for()
@@ -221,6 +224,10 @@ def test_a_run_of_clips_predicts_a_clip_and_shows_a_strip_of_frames(
         page.locator("#fl-heat").get_by_text("No place speaks")
     ).first.wait_for()
     assert page.locator("#fl-heat figure").count() in {0, 4}
+    assert not camera.is_visible()
+    page.locator("#fl-run input").click()
+    page.get_by_role("option", name="pictures").click()
+    camera.wait_for()
 
 
 def test_report_and_comparison_are_shown_in_frames_of_their_own(open_page, closed):

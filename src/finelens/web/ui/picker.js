@@ -6,8 +6,6 @@ const words = element.querySelector('.fl-words');
 const picker = element.querySelector('.fl-picker');
 const most = props.most_bytes;
 
-if (!props.takes_photos) element.querySelector('[data-do=camera]').remove();
-
 const say = (text) => { words.textContent = text; };
 
 const send = (file) => {

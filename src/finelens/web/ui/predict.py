@@ -85,14 +85,13 @@ def build_predict(site: Site, page: gr.Blocks, chooser: gr.Dropdown) -> None:
             elem_id="fl-picker",
             apply_default_css=False,
             most_bytes=site.limits.file_bytes,
-            takes_photos=not all(run.takes_clips for run in site.runs.values()),
         )
         with gr.Row(elem_classes="fl-columns"):
             with gr.Column():
                 result = _panel("fl-result", hint(_FIRST), is_announced=True)
             with gr.Column():
                 heat = _panel("fl-heat", is_announced=True)
-        examples = _panel("fl-examples")
+        examples = _panel("fl-examples", _medium(next(iter(site.runs.values()))))
     given = [chooser, picker]
     picker.picked(predict, given, [result, heat])
     examples.choose(predict_example, chooser, [picker, result, heat])
@@ -154,9 +153,10 @@ def _result(run: ServedRun, row: Row, preview: bytes) -> str:
         "No class reaches its threshold.</p>"
     )  # fmt: skip
     medium = "clip" if run.takes_clips else "picture"
+    note = hint(f"{row.note[:1].upper()}{row.note[1:]}.") if row.note else ""
     return (
         f'<figure class="fl-picture">{picture(preview, f"The {medium} that was predicted")}'
-        f"</figure><h3>Found</h3>{said}"
+        f"</figure>{note}<h3>Found</h3>{said}"
         f"<details><summary>{len(others)} other classes</summary>"
         f"{bars(others, is_choice=True)}</details>"
     )
@@ -201,10 +201,15 @@ def _jpeg(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def _medium(run: ServedRun) -> str:
+    """Return the mark by which the style hides the camera, which takes no clips."""
+    return '<i class="fl-takes-clips" hidden></i>' if run.takes_clips else ""
+
+
 def _examples(run: ServedRun) -> str:
     items = example_items(run)
     if not items:
-        return ""
+        return _medium(run)
     medium = "clips" if run.takes_clips else "pictures"
     split, _ = run.items.find(items[0]) or ("", 0)
     words = SPLIT_WORDS.get(split, split)
@@ -213,4 +218,5 @@ def _examples(run: ServedRun) -> str:
         f'<img src="{item_address(run, item)}" alt="" loading="lazy"></button>'
         for number, item in enumerate(items, start=1)
     )
-    return f'<h3>Examples: {words} {medium}</h3><div class="fl-tiles">{tiles}</div>'
+    shown = f'<h3>Examples: {words} {medium}</h3><div class="fl-tiles">{tiles}</div>'
+    return _medium(run) + shown
