@@ -101,7 +101,9 @@ def test_a_split_is_predicted_in_its_order_with_its_ids(finelens_command, traine
     assert code == 0
     assert "12 rows written" in output
     table = pl.read_ndjson(out)
-    assert table.columns == ["id", "path", "labels", "error", "probabilities"]
+    assert table.columns == ["id", "path", "labels", "true_labels", "error", "probabilities"]
+    known = pl.read_parquet(trained / "manifest.parquet").filter(pl.col("split") == "val")
+    assert table["true_labels"].to_list() == known["labels"].list.sort().to_list()
     scores = pl.read_parquet(trained / "evaluation" / "val" / "scores.parquet")
     assert table["id"].to_list() == scores["id"].to_list()
     names = load_model(trained / "model").task.classes

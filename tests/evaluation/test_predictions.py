@@ -23,3 +23,12 @@ def test_a_row_tells_classes_and_probabilities_or_the_error(scores_of):
             assert table[name][1] is None
         else:
             assert table[name].to_list() == values
+
+
+def test_truth_stands_beside_the_labels_where_it_is_known(scores_of):
+    nan = np.nan
+    scores = scores_of([[2.0, -2.0]] * 4, [[0, 1], [nan, nan], [0, 0], [1, nan]])
+    table = predictions_table(scores, Decision(1.0, (0.5, 0.5), 0.5, "fixed"), with_truth=True)
+    assert table.columns[:5] == ["id", "path", "labels", "true_labels", "error"]
+    assert table["labels"].to_list() == [["class-0"]] * 4
+    assert table["true_labels"].to_list() == [["class-1"], None, [], ["class-0"]]

@@ -53,7 +53,7 @@ def predict(
         run: A complete run, or, with ``paths``, a model folder copied out of one.
         paths: Files, or folders of pictures or clips.
         split: In place of paths, a split of the run's own pictures: their rows come in its
-            order, with their ``id`` first.
+            order, with their ``id`` first and their ``true_labels`` beside the labels.
         batch_size: Pictures read together, and on a GPU those of a forward pass; None: what
             suits the machine.
         precision: ``fp32``, ``bf16`` or ``auto``; None: that of the training, for which the
@@ -74,7 +74,7 @@ def predict(
         return predictor.predict(paths or [], batch_size=batch_size, progress=progress)
     part = own_manifest(open_run(run), predictor.saved.task).of_split(split)
     scores = predictor.score(part, batch_size=batch_size, progress=progress)
-    return predictions_table(scores, predictor.saved.decision)
+    return predictions_table(scores, predictor.saved.decision, with_truth=True)
 
 
 def top(
