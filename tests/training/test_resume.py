@@ -14,6 +14,7 @@ import torch
 
 import finelens
 from finelens.errors import FinelensError, RunError
+from finelens.progress import Silent
 from finelens.training.best import BestWeights
 from finelens.training.interruption import Interrupted
 from finelens.training.resume import Checkpoints
@@ -333,6 +334,64 @@ def stopped_run(table_data, tiny_settings, run, *more):
             progress=StopIn("scoring val"),
         )
     return run
+
+
+class Told(Silent):
+    """Progress that keeps what was said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+def test_resuming_says_at_once_where_it_goes_on(tmp_path, table_data, tiny_settings):
+    run = stopped_run(table_data, tiny_settings, tmp_path / "run")
+    told = Told()
+    finelens.resume(run, progress=told)
+    assert "going on at epoch 1 of 2, after 24 pictures of it" in told.lines
+    assert (run / "checkpoints" / "last.pt").is_file()
+    assert not (run / "checkpoints" / "previous.pt").exists()
+
+
+def test_resuming_what_was_trained_says_that_only_scoring_is_left(
+    tmp_path, table_data, tiny_settings
+):
+    class StopInTheLast(StopIn):
+        @contextlib.contextmanager
+        def stage(self, title, total):
+            del total
+            if title == "scoring test":
+                raise Interrupted("stopped")
+            yield lambda _num_items, _note: None
+
+    run = tmp_path / "run"
+    with pytest.raises(Interrupted):
+        finelens.train(
+            "finetune", table_data, settings=tiny_settings(), run=run, progress=StopInTheLast("")
+        )
+    assert (run / "checkpoints" / "previous.pt").is_file()
+    told = Told()
+    finelens.resume(run, progress=told)
+    assert "training is complete; going on with the last scoring" in told.lines
+
+
+def test_a_complete_run_is_said_to_be_and_gets_its_report_only_where_it_is_missing(
+    tmp_path, trained
+):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    report = (run / "report.html").read_bytes()
+    (run / "report.html").write_text("mine")
+    told = Told()
+    assert finelens.resume(run, progress=told) == run
+    assert told.lines == [f"run {run} is complete already"]
+    assert (run / "report.html").read_text() == "mine"
+    (run / "report.html").unlink()
+    finelens.resume(run)
+    written = (run / "report.html").read_bytes()
+    assert len(written) == pytest.approx(len(report), rel=0.01)
 
 
 def test_resuming_needs_neither_the_weights_file_nor_the_folder_it_began_in(

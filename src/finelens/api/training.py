@@ -37,7 +37,7 @@ from finelens.training.finish import finish
 from finelens.training.fit import Fit
 from finelens.training.interruption import Heedful, Interrupted, Interruption
 from finelens.training.phases import check_augmentations
-from finelens.training.resume import has_state
+from finelens.training.resume import forget_previous, has_state
 from finelens.training.setting import Setting, build_setting
 
 
@@ -88,7 +88,7 @@ def train(
 def resume(run: str | Path, *, progress: Progress | None = None) -> Path:
     """Go on with a run that was killed or interrupted, to the same weights; return its folder.
 
-    A run that is complete is left as it is, but for its report, which is written again.
+    A run that is complete is left as it is; a report that is missing is written.
 
     Raises:
         FinelensError: If the folder is no run, or its checkpoint cannot be read.
@@ -96,8 +96,9 @@ def resume(run: str | Path, *, progress: Progress | None = None) -> Path:
     directory = open_run(run, complete=False)
     progress = progress or Silent()
     if directory.is_complete:
-        write_report(directory)
         progress.say(f"run {directory.root} is complete already")
+        if not directory.report.is_file():
+            write_report(directory)
         return directory.root
     recipe = parse_recipe(read_yaml(directory.recipe), origin=str(directory.recipe))
     if has_state(directory.checkpoints):
@@ -211,6 +212,7 @@ def _train(setting: Setting, *, profile: bool = False) -> Path:
             ) from error
     if setting.accelerator.is_main_process:
         write_report(setting.run)
+        forget_previous(setting.run.checkpoints)
     setting.accelerator.wait_for_everyone()
     setting.accelerator.end_training()
     return root

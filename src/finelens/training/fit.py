@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from finelens.data.loader import Loader
+from finelens.data.media import counted
 from finelens.data.workers import resolve_workers
 from finelens.errors import ConfigError, did_you_mean
 from finelens.evaluation.evaluate import main_metric, quick_metric_names
@@ -110,6 +111,7 @@ class Fit:
             self._start()
         else:
             self.state.load_state_dict(saved)
+            self.setting.progress.say(self._going_on())
         optimizer_state = None if saved is None else saved["optimizer"]
         try:
             with fixed_cudnn(self.setting.recipe.train.reseed_each_epoch):
@@ -123,6 +125,17 @@ class Fit:
         if self._tells_profile:
             self._tell_profile()
         return self.state
+
+    def _going_on(self) -> str:
+        position, sums = self.state.position, self.state.sums
+        phases_left = self.phases[position.phase :]
+        # after an epoch that ends a phase, the position is still in it
+        epoch = phases_left[0].first_epoch + position.epoch + 1 if phases_left else None
+        if epoch is None or epoch > self.setting.recipe.num_epochs or self.state.stopped:
+            return "training is complete; going on with the last scoring"
+        media = "pictures" if self.setting.recipe.input.frames is None else "clips"
+        done = f", after {counted(sums.pictures, media)} of it" if sums.pictures else ""
+        return f"going on at epoch {epoch} of {self.setting.recipe.num_epochs}{done}"
 
     def _build_state(self, log_size: int) -> TrainingState:
         setting, train = self.setting, self.setting.recipe.train

@@ -100,6 +100,11 @@ def has_state(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (_LAST, _PREVIOUS))
 
 
+def forget_previous(folder: Path) -> None:
+    """Delete the last state but one of a run that is complete, and so never goes on."""
+    (folder / _PREVIOUS).unlink(missing_ok=True)
+
+
 def unwritable(folder: Path, error: Exception) -> RunError:
     """Return the error of a state that cannot be written, with the room left on the disk."""
     free_mb = shutil.disk_usage(folder).free / 2**20
