@@ -309,3 +309,11 @@ def test_decompression_bombs_are_errors():
     for data in (png, bytes(jpeg)):
         with pytest.raises(DataError, match="a: too many pixels, it may be a decompression bomb"):
             decode_image(data, "a")
+
+
+@pytest.mark.parametrize(("name", "is_told"), [("a.MP4", True), ("a.gif", False), ("mp4", False)])
+def test_a_video_is_told_by_its_name(name, is_told):
+    with pytest.raises(DataError) as caught:
+        decode_image(b"\0\0\0\x20ftypisom and so on", name)
+    assert str(caught.value).startswith(f"{name}: ")
+    assert ("a video by its name" in str(caught.value)) == is_told

@@ -12,6 +12,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
+from finelens.data.clip_places import CLIP_EXTENSIONS
 from finelens.errors import DataError
 
 ImageArray = NDArray[np.uint8]
@@ -27,6 +28,7 @@ _DECODER_ERRORS = (
 )  # fmt: skip
 # libjpeg goes on after these and leaves the rest of the picture grey or torn
 _JPEG_DAMAGE = ("remature end", "bad Huffman code", "bad arithmetic code", "found marker")
+_VIDEOS = tuple(name for name in CLIP_EXTENSIONS if name != ".gif")
 _JPEG_EXIF, _JPEG_SCAN = 0xE1, 0xDA
 _TIFF_PHOTOMETRIC, _TIFF_BITS = 262, 258
 
@@ -74,6 +76,11 @@ def decode_image(encoded: bytes, name: str) -> ImageArray:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{name}: too many pixels, it may be a decompression bomb") from error
     except UnidentifiedImageError as error:
+        if _is_video_name(name):
+            raise DataError(
+                f"{name}: a video by its name, and pictures are wanted here; a model trained on "
+                "clips takes it"
+            ) from error
         raise DataError(
             f"{name}: not a picture, or its beginning is damaged; "
             f"known are {', '.join(PICTURE_KINDS)}"
@@ -81,6 +88,11 @@ def decode_image(encoded: bytes, name: str) -> ImageArray:
     except _DECODER_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{name}: the picture is truncated or damaged ({reason})") from error
+
+
+def _is_video_name(name: str) -> bool:
+    """Return whether a file's name is that of a video; a GIF may be a picture."""
+    return name.lower().endswith(_VIDEOS)
 
 
 def _decode_jpeg(encoded: bytes) -> ImageArray | None:
