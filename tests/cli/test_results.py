@@ -307,4 +307,20 @@ def test_compare_refuses_a_file_as_its_folder(finelens_command, trained, tmp_pat
     (tmp_path / "out").write_text("precious")
     code, _, errors = finelens_command("compare", trained, trained, "--out", tmp_path / "out")
     assert code == 1
-    assert "is a file" in errors
+    assert "is a file; name a new folder" in errors
+
+
+def test_compare_writes_into_no_folder_of_other_things(
+    finelens_command, trained, folder_data, tmp_path
+):
+    other = shutil.copytree(trained, tmp_path / "other")
+    before = sorted(folder_data.iterdir())
+    code, _, errors = finelens_command("compare", trained, other, "--out", folder_data)
+    assert code == 1
+    assert "holds other things than a comparison, such as blue; name a new folder" in errors
+    assert sorted(folder_data.iterdir()) == before
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".hidden").touch()
+    # a second time it replaces its own
+    assert [finelens_command("compare", trained, other, "--out", out)[0] for _ in "ab"] == [0, 0]

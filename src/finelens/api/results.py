@@ -17,7 +17,7 @@ from finelens.models.precision import WantedPrecision
 from finelens.predictor import Predictor
 from finelens.progress import Progress
 from finelens.reporting.comparison import Comparison, compare_runs
-from finelens.reporting.comparison_page import write_comparison
+from finelens.reporting.comparison_page import check_comparison_folder, write_comparison
 from finelens.runs.directory import RunDirectory, open_run
 
 
@@ -111,12 +111,15 @@ def compare(
     Args:
         runs: Complete runs.
         split: What they are compared on; None takes test if all were evaluated on it, else val.
-        out: A folder.
+        out: A new folder, or that of an earlier comparison.
 
     Raises:
+        ConfigError: If ``out`` is a file, or a folder that holds other things.
         RunError: If a run is not complete, or fewer than one is given.
     """
     directories = [open_run(run) for run in runs]
+    if out is not None:
+        check_comparison_folder(Path(out))
     comparison = compare_runs(directories, split or _common_split(directories))
     if out is not None:
         write_comparison(Path(out), comparison)

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from finelens.errors import ConfigError
 from finelens.reporting.comparison import Comparison
 from finelens.reporting.comparison_table import Column, column_of, shown_columns
 from finelens.reporting.metric_sets import METRIC_SETS
@@ -23,6 +24,7 @@ from finelens.reporting.verdict import (
 )
 from finelens.runs.directory import write_text_atomic
 
+_FILES = ("comparison.html", "comparison.csv", "pairs.csv")
 _TESTS = {
     "McNemar": "McNemar's exact test, with Newcombe's interval",
     "McNemar by group (sign flips)": "sign flips of whole groups in place of McNemar's test, with "
@@ -30,6 +32,24 @@ _TESTS = {
     "paired bootstrap": "paired bootstrap",
     "paired bootstrap by group": "paired bootstrap of whole groups",
 }
+
+
+def check_comparison_folder(folder: Path) -> None:
+    """Raise where a comparison would lie among other things.
+
+    Raises:
+        ConfigError: If the folder is a file, or holds anything but an earlier comparison; hidden
+            files do not count.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"--out {folder} is a file; name a new folder")
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    odd = [path.name for path in found if path.name not in _FILES and path.name[0] != "."]
+    if odd:
+        raise ConfigError(
+            f"--out {folder} holds other things than a comparison, such as {odd[0]}; name a new "
+            "folder"
+        )
 
 
 def write_comparison(folder: Path, comparison: Comparison) -> Path:
