@@ -236,6 +236,14 @@ def test_headline_has_precision_recall_and_f1_on_train_beside_the_compared_split
     assert {"test_accuracy", "train_accuracy", "train_macro_f1"} <= set(columns)
 
 
+def test_headline_of_clips_speaks_of_clips(make_run):
+    for frames, column in ((None, "scoring_ms_per_picture"), (4, "scoring_ms_per_clip")):
+        run = make_run(f"of-{frames}", frames=frames)
+        comparison = compare_runs([run], "test")
+        assert [name for name in comparison.headline.columns if "_per_" in name] == [column]
+        assert "scoring_ms_per_picture" in comparison.table.columns
+
+
 def test_verdict_names_the_epochs_where_runs_trained_for_different_numbers(make_run):
     runs = [make_run("long", summary={"training_minutes": 9.0}), make_run("short")]
     log(runs[0], "loss", {4: 0.2, 5: 0.1})

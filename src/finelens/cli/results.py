@@ -136,8 +136,6 @@ def compare(
 
     if len(runs) < 2:
         raise ConfigError("compare needs two runs or more, such as `finelens compare RUN RUN`")
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out} is a file; name a folder")
     comparison = finelens.compare(runs, split=split, out=out)
     print_sideways(comparison.headline, by="run")
     CONSOLE.print(f"verdict: {comparison.verdict}", markup=False, soft_wrap=True)

@@ -76,12 +76,21 @@ class Comparison:
 
     @property
     def headline(self) -> pl.DataFrame:
-        """Return what fits a terminal: figures on the compared split and on train, the cost."""
+        """Return what fits a terminal: figures on the compared split and on train, the cost.
+
+        Of clips the columns speak of clips.
+        """
         groups = shown_columns(self.split, self.metric)
         splits = dict.fromkeys((self.split, "train"))
         figures = (column.name for split in splits for column in groups[split])
         chosen = ("run", "backbone", *figures, *_HEADLINE_COST)
-        return self.table.select([name for name in chosen if name in self.table.columns])
+        return self.table.select(
+            [
+                pl.col(name).alias(name.replace("per_picture", f"per_{self.noun}"))
+                for name in chosen
+                if name in self.table.columns
+            ]
+        )
 
 
 def compare_runs(runs: Sequence[RunDirectory], split: str = "val") -> Comparison:
