@@ -194,6 +194,23 @@ def test_bad_files_are_left_out_on_request_and_counted(
     assert "07.jpg" in (run / "report.html").read_text()
 
 
+def test_a_test_split_that_could_not_be_cut_is_told(
+    finelens_command, folder_data, tmp_path, tiny_settings
+):
+    for split, number in (("train", 0), ("val", 1)):
+        for name in ("blue", "red"):
+            (tmp_path / "data" / split / name).mkdir(parents=True)
+            picture = folder_data / name / f"{number:02d}.jpg"
+            shutil.copy(picture, tmp_path / "data" / split / name)
+    told = "note: there are too few pictures to cut a test split from, so there will be no test"
+    unbuilt = "model.backbone=resnet81"  # ends it once the data are read
+    for more, is_told in (((), True), (("data.test_fraction=0",), False)):
+        _, output, _ = train(
+            finelens_command, tmp_path / "data", tmp_path / "run", tiny_settings, unbuilt, *more
+        )
+        assert (told in output) == is_told
+
+
 def test_no_cache_keeps_no_frames(finelens_command, array_data, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     run = tmp_path / "run"

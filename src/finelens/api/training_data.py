@@ -76,6 +76,12 @@ def complete_manifest(
         test_fraction=data.test_fraction,
         seed=recipe.seed,
     )
+    if data.test_fraction and "test" not in manifest.splits:
+        one = one_of(manifest.media)
+        progress.say(
+            f"note: there are too few {one}s to cut a test split from, so there will be no test "
+            f"figures; give one, or raise data.test_fraction from {data.test_fraction:g}"
+        )
     check_trainable(manifest, allow_empty_classes=data.empty_classes == "keep")
     absent = empty_classes(manifest)
     if absent:

@@ -51,3 +51,13 @@ def test_what_cannot_be_read_is_one_clear_error(tmp_path, path, source, message)
         put(tmp_path / "data", "x.jpg")
     with pytest.raises(DataError, match=message):
         read_source(tmp_path / "data" / path, source=source)
+
+
+def test_a_folder_of_folders_of_frames_names_one_to_give(tmp_path):
+    for data in ("one", "two"):
+        put(tmp_path, *(f"{data}/{name}/7/{n}.jpg" for name in ("run", "sit") for n in (1, 2)))
+        (tmp_path / data / "annotations.txt").write_text("run/7 1 2 run\nsit/7 1 2 sit\n")
+    with pytest.raises(DataError, match=rf"folders one, two do: give one.* {tmp_path}/one; or"):
+        read_source(tmp_path)
+    assert read_source(tmp_path / "one").media == "clips"
+    assert read_source(tmp_path, source="folder").task.classes == ("one", "two")

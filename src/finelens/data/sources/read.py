@@ -19,7 +19,7 @@ from finelens.data.sources.frame_folders import (
 from finelens.data.sources.table import TABLES_OF_FOLDERS, find_table, read_table
 from finelens.data.sources.ucf11 import find_ucf11, read_ucf11
 from finelens.data.sources.voc import find_voc, read_voc
-from finelens.errors import DataError, did_you_mean
+from finelens.errors import DataError, did_you_mean, typed
 from finelens.progress import Progress
 
 TABLE_EXTENSIONS = (".csv", ".tsv", ".parquet")
@@ -48,7 +48,7 @@ def read_source(
             ``Annotations/mat`` a2d, manifest.csv or manifest.parquet table, clips in
             ``CLASS/v_NAME_01/`` ucf11, annotations.txt with such lines frames, index.csv with
             columns path and label table, .npy or .npz files arrays; any other holds class folders,
-            of pictures or of videos.
+            of pictures or of videos, unless a folder in it has such an annotations.txt.
         task: ``auto``, ``multi-class`` or ``multi-label``; see ``build_manifest``.
         classes: All classes in order; None takes those found. Give a model's own classes when
             it is evaluated, so that a picture of another class is refused.
@@ -93,7 +93,24 @@ def _guess(path: Path, *, is_clips: bool) -> str:
         return "table"
     if holds_arrays(path):
         return "arrays"
+    _check_no_data_below(path)
     return "frames" if is_clips and holds_frame_folders(path) else "folder"
+
+
+def _check_no_data_below(path: Path) -> None:
+    """Raise where a folder's own folders are data sets: their names are no classes."""
+    below = [
+        folder.name
+        for folder in sorted(path.iterdir())
+        if folder.is_dir() and is_annotations(folder / ANNOTATIONS)
+    ]
+    if below:
+        first = f"{path}/{below[0]}"
+        raise DataError(
+            f'data "{path}" holds no {ANNOTATIONS}, and its folders '
+            f"{', '.join(below[:3])}{', ...' if len(below) > 3 else ''} do: give one of them, "
+            f"such as {typed(first)}; or set the source to folder if their names are classes"
+        )
 
 
 def _guess_file(path: Path) -> str:
