@@ -215,6 +215,13 @@ def test_a_sheet_that_cannot_be_drawn_says_why(
     assert not list(tmp_path.iterdir())
 
 
+def test_one_is_not_said_in_the_plural(finelens_command, folder_data, tmp_path):
+    shutil.copy(folder_data / "red" / "00.jpg", tmp_path)
+    (tmp_path / "one.csv").write_text("path,red,blue\n00.jpg,1,1\n")
+    output = finelens_command("check", tmp_path / "one.csv")[1]
+    assert "\n1 picture (no splits given" in output
+
+
 def test_check_reads_a2d(finelens_command, a2d_data):
     code, output, _ = finelens_command("check", a2d_data, "--source", "a2d")
     assert code == 0

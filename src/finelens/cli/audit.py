@@ -11,6 +11,7 @@ import polars as pl
 from finelens.cli.display import CONSOLE
 from finelens.cli.tables import print_table
 from finelens.data.audit import Audit
+from finelens.data.media import counted
 from finelens.errors import typed
 
 _SHOWN = 3
@@ -67,7 +68,8 @@ def audit_lines(audit: Audit) -> Iterator[str]:
     """Return the findings, one a line, each with its first examples."""
     splits = ", ".join(f"{count} {name}" for name, count in audit.splits.items())
     one = audit.media.removesuffix("s")
-    yield f"{audit.num_examples} {audit.media} ({splits or 'no splits given: train makes them'})"
+    told = counted(audit.num_examples, audit.media)
+    yield f"{told} ({splits or 'no splits given: train makes them'})"
     if not audit.clips.is_empty():
         yield from _clip_lines(audit.clips)
     if audit.unseen_note is not None:
