@@ -3,6 +3,7 @@ import html
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,9 +13,12 @@ import pytest
 from PIL import Image
 from sklearn import metrics as reference
 
+from finelens.decision import Decision
 from finelens.errors import RunError
 from finelens.evaluation.scores import Scores, read_scores
 from finelens.reporting import album
+from finelens.reporting.evidence import read_evidence, sweep_charts
+from finelens.reporting.record import read_decision, read_task
 from finelens.reporting.report import write_report
 from finelens.task import Task, TaskKind
 
@@ -360,3 +364,43 @@ def test_a_temperature_is_said_to_be_chosen_where_it_was(make_run):
     plain = read(write_report(make_run("b", recipe={"decide": {"calibrate": False}})))
     assert "temperature was chosen" not in "".join(plain.text)
     assert "This recipe does not calibrate" in "".join(plain.text)
+
+
+@pytest.mark.parametrize(("num_classes", "is_shown"), [(6, False), (10, True)])
+def test_top5_accuracy_is_a_headline_from_ten_classes_on(make_run, num_classes, is_shown):
+    classes = tuple(f"class {k}" for k in range(num_classes))
+    write_report(run := make_run(kind=TaskKind.MULTI_CLASS, classes=classes, num_examples=60))
+    tiles = re.findall(r'<div class="name">(.*?)</div>', run.report.read_text())
+    assert tiles[0] == "Accuracy"
+    assert ("Top-5 accuracy" in tiles) == is_shown
+    assert "Top-5 accuracy" in "".join(read(run.report).text)
+
+
+def test_what_is_faded_is_told_by_how_the_task_decides(make_run):
+    said = {
+        kind: "".join(read(write_report(make_run(f"of-{kind}", kind=kind))).text)
+        for kind in TaskKind
+    }
+    assert "Faded: not recognised, the probability is too low;" in said[TaskKind.MULTI_LABEL]
+    assert "Faded: not recognised, another class ranks higher;" in said[TaskKind.MULTI_CLASS]
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "is_drawn"), [((0.3, 0.35, 0.4), False), ((0.35,) * 3, True)]
+)
+def test_the_chosen_threshold_is_drawn_where_it_is_that_of_all_classes(
+    make_run, thresholds, is_drawn
+):
+    run = make_run()
+    evidence = read_evidence(run, "test", read_task(run), read_decision(run))
+    decision = Decision(1.0, thresholds, 0.35, "f1", "per_class", "val (9 pictures)")
+    charts = sweep_charts(replace(evidence, decision=decision))
+    legends = [[entry.label for entry in chart.legend] for chart in charts]
+    assert [("chosen 0.35" in labels) for labels in legends] == [is_drawn, is_drawn]
+
+
+def test_many_splits_have_the_page_s_whole_width(make_run):
+    for splits, words in ((("val", "test"), "columns"), (("val", "test", "train"), "stack")):
+        write_report(run := make_run(f"of-{len(splits)}", splits=splits))
+        before = run.report.read_text().partition("All figures</h3>")[0]
+        assert before.count('<div class="stack">') == (words == "stack")

@@ -82,6 +82,7 @@ def sweep_charts(evidence: Evidence, noun: str = "picture") -> list[Chart]:
         if evidence.scores.task.is_multi_label
         else {"micro": f"all {noun}s together"}
     )
+    chosen = _chosen_for_all(evidence.decision)
     for family, over in families.items():
         curves = {
             "precision": table[f"{family}_precision"].to_list(),
@@ -92,10 +93,16 @@ def sweep_charts(evidence: Evidence, noun: str = "picture") -> list[Chart]:
         charts.append(
             sweep_chart(
                 f"sweep-{evidence.split}-{family}", thresholds, curves, best=best,
-                title=f"{evidence.split.capitalize()}: {over}", chosen=evidence.decision.threshold,
+                title=f"{evidence.split.capitalize()}: {over}", chosen=chosen,
             )
         )  # fmt: skip
     return charts
+
+
+def _chosen_for_all(decision: Decision) -> float | None:
+    """Return the one threshold that decides of all classes; None where each has its own."""
+    thresholds = set(decision.thresholds or ())
+    return thresholds.pop() if len(thresholds) == 1 else None
 
 
 def ranking_charts(evidence: Evidence) -> list[Chart]:

@@ -37,7 +37,7 @@ def sweep_chart(
         thresholds: In [0, 1], rising.
         curves: Words of a curve, mapped to its values.
         title: The heading.
-        chosen: The decision's own global threshold, drawn as a line; or None.
+        chosen: The threshold that the decision has for all classes, drawn as a line; or None.
         best: Points to ring and name: a curve's words, the threshold where it is highest, and
             its value there.
     """

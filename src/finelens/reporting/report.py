@@ -10,6 +10,7 @@ from finelens.evaluation.other_data import OtherData
 from finelens.reporting.against_probe import hold_against_probe
 from finelens.reporting.album import album_context
 from finelens.reporting.best_checkpoints import best_checkpoints
+from finelens.reporting.calibration_results import calibration_results
 from finelens.reporting.cautions import FEW_POSITIVES, find_cautions
 from finelens.reporting.chart import SERIES_INKS, Chart
 from finelens.reporting.convergence import find_convergence
@@ -29,7 +30,6 @@ from finelens.reporting.page import number, render_page
 from finelens.reporting.record import (
     METRIC_WORDS,
     RunRecord,
-    calibrates,
     count_groups,
     interval_of,
     metric_of,
@@ -41,6 +41,7 @@ from finelens.reporting.training_figures import learning_rate_chart, loss_chart,
 from finelens.runs.directory import RunDirectory, write_text_atomic
 
 _LOGGED = ("accuracy", "example.f1", "macro.f1", "micro.f1", "mean_average_precision", "roc_auc")
+_FEWEST_FOR_TOP5 = 10
 _SHOWN_ELSEWHERE = ("bad_files", "classes", "group_note", "notes")
 _EQUAL_TO_ACCURACY = ("example.", "micro.")
 
@@ -93,6 +94,8 @@ def report_context(record: RunRecord, evidence: Mapping[str, Evidence]) -> dict[
     }
     for part in (_summary, _sources, _classes, _words):
         context |= part(record)
+    chosen_on = _chosen_on(record) or "the validation split"
+    context |= calibration_results(record, chosen_on=chosen_on)
     context |= album_context(record, evidence)
     return context | {"sections": _sections(context)}
 
@@ -104,7 +107,7 @@ def _summary(record: RunRecord) -> dict[str, Any]:
          "interval": widest_interval(shown, name)[0],
          "drawn_by": _drawn_by(record, name)}
         for name in METRIC_SETS[record.main_metric].tiles
-        if metric_of(shown, name) is not None
+        if metric_of(shown, name) is not None and _is_headline(record, name)
     ]  # fmt: skip
     figures = [
         {"words": words, "cells": [
@@ -200,11 +203,6 @@ def _classes(record: RunRecord) -> dict[str, Any]:
         "has_train_counts": bool(trained),
         "has_thresholds": record.decision.thresholds is not None,
         "curve_classes": order,
-        "calibration": [
-            {"split": split, "before": metric_of(metrics, "calibration.ece_before"),
-             "after": metric_of(metrics, "calibration.ece_after")}
-            for split, metrics in record.metrics.items()
-        ],
     }  # fmt: skip
 
 
@@ -216,20 +214,22 @@ def _words(record: RunRecord) -> dict[str, Any]:
         sizes = (f"{number(n, 0)} {split}" for split, n in record.counts.by_split.items())
         about += f" · {' / '.join(sizes)} {record.noun}s"
     shown = record.metrics[record.shown_split]
-    chosen_on = _chosen_on(record) or "the validation split"
     return {
         "about": about,
         "summary_lead": f"On {number(shown['num_examples'], 0)} {record.shown_split} "
         f"{record.noun}s.",
         "training_lead": _training_lead(record),
         "thresholds_lead": _thresholds_lead(record),
-        "calibration_lead": "When the model says 80%, is it right eight times in ten? "
-        + (
-            f"Its temperature was chosen on {chosen_on}."
-            if calibrates(record)
-            else "This recipe does not calibrate: nothing was done to make it so."
-        ),
+        "faded_words": _faded_words(record),
     }
+
+
+def _faded_words(record: RunRecord) -> str:
+    if record.task.is_multi_label:
+        return "the probability is too low"
+    if record.decision.only_highest:
+        return "another class ranks higher or the probability is too low"
+    return "another class ranks higher"
 
 
 def _training_lead(record: RunRecord) -> str:
@@ -286,6 +286,11 @@ def _sections(context: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("run", "Recipe", True),
     )
     return [(anchor, words) for anchor, words, is_shown in every if is_shown]
+
+
+def _is_headline(record: RunRecord, name: str) -> bool:
+    # of few classes, five guesses say little
+    return name != "top5_accuracy" or record.task.num_classes >= _FEWEST_FOR_TOP5
 
 
 def _is_known(record: RunRecord, name: str) -> bool:
