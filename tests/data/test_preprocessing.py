@@ -160,3 +160,16 @@ def test_bytes_are_resized_as_torchvision_does(shape):
     for height, width in ((16, 16), (20, 7), (50, 60)):
         expected = v2.functional.resize(picture, [height, width], antialias=True)
         assert torch.equal(preprocessing.resample(picture, height, width), expected)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 9, 5), (2, 4, 3, 5, 9), (3, 8, 8)])
+def test_channels_last_in_memory_change_no_bit_of_normalised_pictures(shape):
+    pictures = torch.randint(
+        0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+    preprocessing = Preprocessing(8, MEAN, STD)
+    channels_last = pictures.movedim(-3, -1).contiguous().movedim(-1, -3)
+    normalised = preprocessing.normalise(channels_last)
+    assert torch.equal(normalised, preprocessing.normalise(pictures))
+    assert normalised.stride() == channels_last.stride()
+    assert torch.equal(channels_last, pictures)

@@ -24,6 +24,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from finelens.allocator import keep_freed_memory
 from finelens.data.dataset import Batch, PictureDataset, SampleKey, Told
 from finelens.errors import RunError
 
@@ -186,6 +187,7 @@ def _serve(
     # what the parent has thrown away may own threads (a decoder, a pool); they do not exist
     # here, and to tear it down would wait for them without end
     gc.freeze()
+    keep_freed_memory()
     torch.set_num_threads(1)
     # an end that stayed open here would hide that the parent, or another reader, is gone
     for other in others:

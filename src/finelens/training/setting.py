@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from accelerate import Accelerator
 
+from finelens.allocator import keep_freed_memory
 from finelens.config.schema import Recipe
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.dataset import PictureDataset
@@ -30,7 +31,6 @@ from finelens.models.precision import Precision
 from finelens.progress import Progress
 from finelens.runs.directory import RunDirectory
 from finelens.task import Task
-from finelens.training.allocator import keep_freed_memory
 from finelens.training.device import build_accelerator
 
 _STEP = 32

@@ -1,6 +1,6 @@
 import platform
 
-from finelens.training.allocator import keep_freed_memory
+from finelens.allocator import keep_freed_memory
 
 
 def test_glibc_agrees_and_others_are_left_alone():
