@@ -14,7 +14,11 @@ from types import ModuleType
 from typing import Any
 
 import torch.compiler
-from torch._compile import _disable_dynamo
+
+try:
+    from torch._compile import _disable_dynamo
+except ImportError:  # another torch, which imports its compiler at once
+    _disable_dynamo = None
 
 _UTILS = "torch._dynamo.utils"
 _QUESTION = "is_compile_supported"
@@ -28,7 +32,7 @@ def late_compiler() -> Iterator[None]:
     compiler when the function is called, and so does ``is_compile_supported``. Where the compiler
     has been imported already, nothing changes.
     """
-    if _UTILS in sys.modules:
+    if _disable_dynamo is None or _UTILS in sys.modules:
         yield
         return
     stand_in = _StandIn(_UTILS)
@@ -60,5 +64,6 @@ class _StandIn(ModuleType):
 
 
 def _disable(function: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
+    assert _disable_dynamo is not None
     del reason  # said where compiling stumbles, which is not known so late
     return _disable_dynamo(function, recursive)
