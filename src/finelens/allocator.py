@@ -13,7 +13,7 @@ _GROWTH = 256 * 2**20
 def keep_freed_memory() -> bool:
     """Ask glibc to reuse big buffers; return whether it agreed.
 
-    By default each activation of a batch is mapped, zeroed by the kernel and unmapped again,
+    By default each batch and each activation is mapped, zeroed by the kernel and unmapped again,
     which took half of a training step on a 2-core CPU (MobileNetV2 at 160 and 224 pixels).
     Memory then stays at the peak of the largest batch. Does nothing without glibc.
     """

@@ -52,6 +52,8 @@ class Readers:
     ) -> None:
         # forked, they share the dataset's lists; other systems have no safe fork
         context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
+        # a batch is copied out of shared memory: into that of an older batch, not into new pages
+        keep_freed_memory()
         self._dataset = dataset
         self._pin_memory = pin_memory
         self._turn = 0
