@@ -66,7 +66,7 @@ def test_each_view_gets_its_own_logits(start, predictor):
 
 
 def test_what_waits_together_is_passed_together(start, predictor):
-    before = torch.get_num_threads()
+    here = predictor.num_together
     batching, metrics = start()
     ended = hold(batching)
     with batching.places(5) as places:
@@ -75,7 +75,7 @@ def test_what_waits_together_is_passed_together(start, predictor):
         for future in futures:
             future.result(20)
         most = batching.call(lambda: predictor.num_together).result(20)
-    assert most == before
+    assert most == here
     assert sample(metrics, "finelens_batch_pictures_count") == -(-5 // most)
     assert sample(metrics, "finelens_batch_pictures_sum") == 5
 
