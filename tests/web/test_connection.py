@@ -85,3 +85,20 @@ def test_a_connection_too_many_is_told_when_to_come_again(served):
         assert b"retry-after: 1" in head.lower()
         assert b"nosniff" in head.lower()
         assert json.loads(body)["type"].endswith("overloaded")
+
+
+def test_an_answer_waits_for_no_confirmation_of_its_head(served):
+    kept = []
+
+    def connection_made(self, transport):
+        # as asyncio leaves a socket of a listener that was opened elsewhere
+        client = transport.get_extra_info("socket")
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+        Connection.connection_made(self, transport)
+        kept.append(client.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    with served(connection_made=connection_made) as address:
+        with socket.create_connection(address, 60) as opened:
+            opened.sendall(b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+            assert all_of(opened).startswith(b"HTTP/1.1 200")
+    assert kept == [1]

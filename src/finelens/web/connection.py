@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -43,6 +44,11 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # as uvicorn has it
         """Begin, and wait for a head."""
         super().connection_made(transport)
+        # asyncio forgets it for a listener that was opened elsewhere; an answer's body would then
+        # wait 40 ms for the client to confirm its head
+        client = transport.get_extra_info("socket")
+        if client is not None and client.family in {socket.AF_INET, socket.AF_INET6}:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if len(self.connections) > self.most:
             self.app = _FULL
         self._watch()
