@@ -97,8 +97,10 @@ def test_an_answer_waits_for_no_confirmation_of_its_head(served):
         Connection.connection_made(self, transport)
         kept.append(client.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
-    with served(connection_made=connection_made) as address:
-        with socket.create_connection(address, 60) as opened:
-            opened.sendall(b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
-            assert all_of(opened).startswith(b"HTTP/1.1 200")
+    with (
+        served(connection_made=connection_made) as address,
+        socket.create_connection(address, 60) as opened,
+    ):
+        opened.sendall(b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        assert all_of(opened).startswith(b"HTTP/1.1 200")
     assert kept == [1]
