@@ -93,10 +93,10 @@ def client(trained, clip_run):
 
 
 @contextlib.contextmanager
-def served(app):
+def served(app, *, http="h11", lifespan="on"):
     """Serve an application on a real port of loopback while the block lasts; gives the address."""
     server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_level="warning", http="h11", ws="none", lifespan="on")
+        uvicorn.Config(app, port=0, log_level="warning", http=http, ws="none", lifespan=lifespan)
     )
     thread = threading.Thread(target=server.run)
     thread.start()

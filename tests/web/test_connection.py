@@ -1,11 +1,9 @@
 import contextlib
 import json
 import socket
-import threading
 import time
 
 import pytest
-import uvicorn
 
 from finelens.web.connection import Connection
 
@@ -22,24 +20,12 @@ async def app(scope, receive, send):
 
 
 @pytest.fixture
-def served():
+def served(serve_live):
     """Return the context manager that serves with a kind of connection; gives the address."""
 
-    @contextlib.contextmanager
     def serving(**limits):
         kind = type("Limited", (Connection,), limits)
-        server = uvicorn.Server(uvicorn.Config(app, port=0, http=kind, ws="none", lifespan="off"))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        try:
-            yield server.servers[0].sockets[0].getsockname()[:2]
-        finally:
-            server.should_exit = True
-            thread.join(30)
-            assert not thread.is_alive()
+        return serve_live(app, http=kind, lifespan="off")
 
     return serving
 
