@@ -70,3 +70,10 @@ def test_the_report_shows_fine_tuning_as_it_was_and_which_was_kept(make_run):
     assert "No epoch beat the probe, whose weights were kept." in text
     assert "Converged" not in text
     assert "The diamond" not in text
+
+
+def test_a_recipe_without_phases_is_not_said_to_have_tried_epochs(make_run):
+    record = record_of(make_run, {METRIC: {"value": 0.8, "epoch": 0}})
+    record.recipe["phases"] = []
+    told = "The probe's weights are the model, as the recipe has no phases."
+    assert kept_probe_sentence(record) == told

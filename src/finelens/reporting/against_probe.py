@@ -53,6 +53,8 @@ def kept_probe_sentence(record: RunRecord) -> str | None:
     """Return the sentence that the probe's weights are the model, or None where they are not."""
     if record.kept_epoch != 0:
         return None
+    if not record.recipe.get("phases", True):
+        return "The probe's weights are the model, as the recipe has no phases."
     held = hold_against_probe(record, record.followed_metric)
     if held is None:
         return "The probe's weights are the model: no epoch was better."
