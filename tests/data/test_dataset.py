@@ -28,7 +28,7 @@ def test_sample_holds_the_evaluation_view_and_its_target_row(paths):
     sample = PictureDataset(paths, TARGETS, PREPROCESSING)[(0, 5, 2)]
     assert torch.equal(sample.image, PREPROCESSING(read_image(paths[2])))
     assert sample.target_K.tolist() == [1, 1]
-    assert (sample.index, sample.error) == (2, None)
+    assert (sample.index, sample.told.error) == (2, None)
 
 
 def test_augmented_sample_depends_on_seed_epoch_and_index(paths):
@@ -48,8 +48,8 @@ def test_unreadable_picture_is_a_row_of_zeros_with_its_reason(paths, on_error):
     assert not sample.image.any()
     assert sample.target_K[0] == 0
     assert sample.target_K[1].isnan()
-    assert sample.error is not None
-    assert sample.error.startswith(f"{paths[1]}: not a picture")
+    assert sample.told.error is not None
+    assert sample.told.error.startswith(f"{paths[1]}: not a picture")
 
 
 def test_batch_keeps_the_order_of_its_keys(paths):

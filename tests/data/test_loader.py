@@ -1,4 +1,5 @@
 import gc
+import multiprocessing
 import os
 import random
 import signal
@@ -256,10 +257,10 @@ def test_channels_of_views_lie_last_in_memory(paths, num_workers):
 
 
 class Broken(PictureDataset):
-    def read(self, keys, images_BCHW):
-        if any(index == 6 for _, _, index in keys):
+    def read(self, key, into_CHW):
+        if key[2] == 6 and multiprocessing.parent_process():
             raise ZeroDivisionError("on purpose")
-        return super().read(keys, images_BCHW)
+        return super().read(key, into_CHW)
 
 
 def test_failure_in_a_worker_comes_with_its_traceback(paths):
@@ -271,6 +272,34 @@ def test_failure_in_a_worker_comes_with_its_traceback(paths):
     with pytest.raises(RuntimeError, match=r"(?s)Traceback.*ZeroDivisionError: on purpose"):
         next(batches)
     assert children() <= others
+
+
+class SlowInReaders(PictureDataset):
+    """One whose loader processes take long; notes what is read in this process."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.read_here = []
+
+    def read(self, key, into_CHW):
+        if multiprocessing.parent_process():
+            time.sleep(0.2)
+        else:
+            self.read_here.append(key[2])
+        return super().read(key, into_CHW)
+
+
+def test_a_loader_that_waits_reads_the_end_of_the_batch_itself(paths, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    paths = [*paths[:7], str(tmp_path / "broken.jpg"), *paths[8:]]
+    dataset = SlowInReaders(paths, np.zeros((len(paths), 2), np.float32), PREPROCESSING,
+                            on_error="row")  # fmt: skip
+    loader = Loader(dataset, batch_size=8, shuffle=False, seed=0, num_workers=1)
+    batches = list(loader.epoch(0))
+    plain = PictureDataset(paths, dataset.targets_NK, PREPROCESSING, on_error="row")
+    assert_same(batches, Loader(plain, batch_size=8, shuffle=False, seed=0).epoch(0))
+    assert dataset.read_here[:3] == [7, 6, 5]
+    assert [error is not None for error in batches[0].errors] == [False] * 7 + [True]
 
 
 def test_batches_outlive_the_memory_they_came_in(paths):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -28,19 +28,17 @@ SampleKey = tuple[int, int, int]
 OnError = Literal["raise", "row"]
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One example's view with its target row and its place in the dataset.
+class Told(NamedTuple):
+    """What is said of an example beside its view.
 
-    The view is uint8, (C, S, S) of a picture and (T, C, S, S) of a clip. Where ``error`` says why
-    the example is unreadable, it is zeros. ``read_s`` and ``augment_s`` are the seconds that
-    opening and decoding took, and the view. ``note`` says what a person should know of a clip's
-    file, such as that it is cut off; frames that a cache kept have none.
+    Attributes:
+        error: Why it is unreadable, and its view zeros; None: it is not.
+        note: What a person should know of a clip's file, such as that it is cut off; frames that
+            a cache kept have none.
+        read_s: Seconds that opening and decoding took.
+        augment_s: Seconds that the view took.
     """
 
-    image: Tensor
-    target_K: Tensor
-    index: int
     error: str | None
     note: str | None = None
     read_s: float = 0.0
@@ -48,18 +46,17 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is said of a batch's examples beside their views.
+class Sample:
+    """One example's view with its target row, its place in the dataset and what is said of it.
 
-    ``errors`` holds, for each, why it is unreadable (and its view zeros), or None; ``notes`` what
-    a person should know of its file, or None. ``read_s`` and ``augment_s`` are the seconds that
-    opening and decoding took, and views.
+    The view is uint8, (C, S, S) of a picture and (T, C, S, S) of a clip; zeros of an unreadable
+    one.
     """
 
-    errors: tuple[str | None, ...]
-    notes: tuple[str | None, ...]
-    read_s: float
-    augment_s: float
+    image: Tensor
+    target_K: Tensor
+    index: int
+    told: Told
 
 
 @dataclass(frozen=True)
@@ -124,26 +121,10 @@ class PictureDataset:
         return len(self.paths)
 
     def __getitem__(self, key: SampleKey) -> Sample:
-        """Return the sample of (seed, epoch, index); an unreadable picture never raises here.
-
-        Between processes it travels as text.
-        """
-        seed, epoch, index = key
-        target_K = torch.tensor(self.targets_NK[index])
-        began = time.perf_counter()
-        try:
-            with one_thread():
-                begun, note = self._begun(index)
-        except DataError as error:
-            return Sample(torch.zeros(self.shape, dtype=torch.uint8), target_K, index, str(error))
-        read = time.perf_counter()
-        with one_thread():
-            view = self.view.draw(begun, sample_generator(seed, epoch, index))
-        drawn_s = time.perf_counter() - read
-        return Sample(
-            view, target_K, index, error=None, note=note,
-            read_s=read - began, augment_s=drawn_s,
-        )  # fmt: skip
+        """Return the sample of (seed, epoch, index); an unreadable picture never raises here."""
+        _, _, index = key
+        view_CHW, told = self._view(key)
+        return Sample(view_CHW, torch.tensor(self.targets_NK[index]), index, told)
 
     def read_batch(self, keys: Sequence[SampleKey], *, pin_memory: bool = False) -> Batch:
         """Return the batch of B keys, read in this process."""
@@ -151,29 +132,27 @@ class PictureDataset:
         shape = (len(keys), *of_sample, height, width, channels)
         images_BHWC = torch.empty(shape, dtype=torch.uint8, pin_memory=pin_memory)
         images_BCHW = images_BHWC.movedim(-1, -3)
-        return self.batch(keys, images_BCHW, self.read(keys, images_BCHW))
-
-    def read(self, keys: Sequence[SampleKey], images_BCHW: Tensor) -> Told:
-        """Write the views of B keys to ``images_BCHW``; return what is said of them."""
-        samples = []
         with one_thread():
-            for view_CHW, key in zip(images_BCHW, keys, strict=True):
-                sample = self[key]
-                view_CHW.copy_(sample.image)
-                samples.append(sample)
-        return Told(
-            tuple(sample.error for sample in samples),
-            tuple(sample.note for sample in samples),
-            read_s=sum(sample.read_s for sample in samples),
-            augment_s=sum(sample.augment_s for sample in samples),
-        )
+            told = [self.read(key, view) for key, view in zip(keys, images_BCHW, strict=True)]
+        return self.batch(keys, images_BCHW, told)
 
-    def batch(self, keys: Sequence[SampleKey], images_BCHW: Tensor, told: Told) -> Batch:
+    def read(self, key: SampleKey, into_CHW: Tensor) -> Told:
+        """Write the view of (seed, epoch, index) to ``into_CHW``; return what is said of it."""
+        view_CHW, told = self._view(key)
+        into_CHW.copy_(view_CHW)
+        return told
+
+    def batch(self, keys: Sequence[SampleKey], images_BCHW: Tensor, told: Sequence[Told]) -> Batch:
         """Return the batch of B keys whose views were read."""
         indices_B = torch.tensor([index for _, _, index in keys])
-        targets_BK = torch.from_numpy(self.targets_NK[indices_B.numpy()])
         return Batch(
-            images_BCHW, targets_BK, indices_B, told.errors, told.notes, told.read_s, told.augment_s
+            images_BCHW,
+            torch.from_numpy(self.targets_NK[indices_B.numpy()]),
+            indices_B,
+            errors=tuple(one.error for one in told),
+            notes=tuple(one.note for one in told),
+            read_s=sum(one.read_s for one in told),
+            augment_s=sum(one.augment_s for one in told),
         )
 
     @property
@@ -184,6 +163,20 @@ class PictureDataset:
     @property
     def _frames(self) -> int | None:
         return self.view.preprocessing.frames
+
+    def _view(self, key: SampleKey) -> tuple[Tensor, Told]:
+        seed, epoch, index = key
+        began = time.perf_counter()
+        try:
+            with one_thread():
+                begun, note = self._begun(index)
+        except DataError as error:
+            # between processes it travels as text
+            return torch.zeros(self.shape, dtype=torch.uint8), Told(str(error))
+        read = time.perf_counter()
+        with one_thread():
+            view = self.view.draw(begun, sample_generator(seed, epoch, index))
+        return view, Told(None, note, read - began, time.perf_counter() - read)
 
     def _begun(self, index: int) -> tuple[Tensor, str | None]:
         """Return what the draw of a sample begins from, and the note of its file.

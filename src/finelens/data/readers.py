@@ -1,8 +1,12 @@
 """The readers: processes that fill shared memory with batches, which a loader hands out in order.
 
-Each has a pipe of its own and there is no lock, so one that is killed at any moment is noticed at
-once and holds up nobody. (torch's ``DataLoader`` shares semaphores among its workers; one that is
-killed while it holds one, for want of memory say, leaves training waiting for ever.)
+A process that has to wait for a batch reads too: the batch's last samples, while its reader comes
+from the first. So a loader keeps one processor more at work than it has readers, and only while
+there is nothing else for that one to do.
+
+Each reader has a pipe of its own and there is no lock, so one that is killed at any moment is
+noticed at once and holds up nobody. (torch's ``DataLoader`` shares semaphores among its workers;
+one that is killed while it holds one, for want of memory say, leaves training waiting for ever.)
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import traceback
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import cast
@@ -60,12 +65,15 @@ class Readers:
         *of_sample, channels, height, width = dataset.shape
         # channels last, as pictures are decoded and as models prefer them
         shape = (_NUM_SLOTS, most_samples, *of_sample, height, width, channels)
+        is_forked = context.get_start_method() == "fork"
         pipes = [context.Pipe() for _ in range(num_processes)]
         ends = [end for pipe in pipes for end in pipe]
         self._readers: list[_Reader] = []
         for here, there in pipes:
-            is_forked = context.get_start_method() == "fork"
-            slots = _shared_bytes(shape, is_forked=is_forked).movedim(-1, -3)
+            slots = _Slots(
+                _shared_bytes(shape, is_forked=is_forked).movedim(-1, -3),
+                _shared_bytes((_NUM_SLOTS, most_samples), is_forked=is_forked),
+            )
             others = [end for end in ends if end is not there]
             process = context.Process(  # pyright: ignore[reportAttributeAccessIssue]  # of any context
                 target=_serve, args=(dataset, there, others, slots), daemon=True
@@ -115,7 +123,10 @@ class Readers:
             asked.append((reader, of_batch))
 
     def _fetch(self, reader: _Reader, keys: Sequence[SampleKey]) -> Batch:
+        helped = reader.help(self._dataset, keys)
         told, shared_BCHW = reader.fetch(len(keys))
+        # each sample was read by the process, or here, or by both and the same
+        told = [helped[number] if one is None else one for number, one in enumerate(told)]
         # the process fills the shared memory anew
         images_BCHW = shared_BCHW.pin_memory() if self._pin_memory else shared_BCHW.clone()
         return self._dataset.batch(keys, images_BCHW, told)
@@ -131,10 +142,21 @@ class Readers:
             reader.process.join(_SECONDS_TO_END)
 
 
+@dataclass(frozen=True)
+class _Slots:
+    """Memory that a reader and its parent share: batches, and which samples the parent has read.
+
+    uint8 (2, B, [T,] C, S, S) and (2, B).
+    """
+
+    images: Tensor
+    is_read: Tensor
+
+
 class _Reader:
     """The parent's side of one process: what it was asked and has not been fetched yet."""
 
-    def __init__(self, pipe: Connection, process: BaseProcess, slots: Tensor) -> None:
+    def __init__(self, pipe: Connection, process: BaseProcess, slots: _Slots) -> None:
         self.process = process
         self._pipe = pipe
         self._slots = slots
@@ -143,14 +165,32 @@ class _Reader:
 
     def ask(self, keys: Sequence[SampleKey]) -> None:
         slot, self._next_slot = self._next_slot, (self._next_slot + 1) % _NUM_SLOTS
+        self._slots.is_read[slot] = 0
         try:
             self._pipe.send((slot, keys))
         except OSError as error:
             raise self._death() from error
         self._asked.append(slot)
 
-    def fetch(self, num_samples: int) -> tuple[Told, Tensor]:
-        """Return what the oldest question gave; its memory holds until two more are asked."""
+    def help(self, dataset: PictureDataset, keys: Sequence[SampleKey]) -> dict[int, Told]:
+        """Read samples of the oldest question from its end, until it is answered.
+
+        Both may read one sample when they meet: it is the same. Returns what is said of the
+        samples read here, by their place.
+        """
+        slot, told = self._asked[0], {}
+        for number in reversed(range(len(keys))):
+            if self._pipe.poll():
+                break
+            told[number] = dataset.read(keys[number], self._slots.images[slot, number])
+            self._slots.is_read[slot, number] = 1
+        return told
+
+    def fetch(self, num_samples: int) -> tuple[list[Told | None], Tensor]:
+        """Return what the oldest question gave; its memory holds until two more are asked.
+
+        Of samples that were read here the process says nothing.
+        """
         if self._pipe not in wait([self._pipe, self.process.sentinel]):
             raise self._death()
         try:
@@ -160,7 +200,7 @@ class _Reader:
         slot = self._asked.popleft()
         if isinstance(told, str):
             raise RuntimeError(f"a loader process failed:\n{told}")
-        return cast("Told", told), self._slots[slot, :num_samples]
+        return cast("list[Told | None]", told), self._slots.images[slot, :num_samples]
 
     def forget_all_but(self, num_latest: int) -> None:
         while len(self._asked) > num_latest:
@@ -180,7 +220,7 @@ class _Reader:
 
 
 def _serve(
-    dataset: PictureDataset, pipe: Connection, others: Sequence[Connection], slots: Tensor
+    dataset: PictureDataset, pipe: Connection, others: Sequence[Connection], slots: _Slots
 ) -> None:
     """Read what is asked for until the pipe is closed."""
     # Ctrl-C reaches the whole process group; the parent ends its readers itself
@@ -197,8 +237,12 @@ def _serve(
     try:
         while True:
             slot, keys = pipe.recv()
+            images_BCHW, is_read = slots.images[slot], slots.is_read[slot]
             try:
-                told = dataset.read(keys, slots[slot, : len(keys)])
+                told = [
+                    None if is_read[number] else dataset.read(key, images_BCHW[number])
+                    for number, key in enumerate(keys)
+                ]
             except Exception:  # noqa: BLE001  # told to the parent, which raises
                 told = traceback.format_exc()
             pipe.send(told)

@@ -122,9 +122,9 @@ def pack_view(sample: Sample) -> bytes:
     Raises:
         DataError: If the sample is unreadable.
     """
-    if sample.error is not None:
-        raise DataError(sample.error)
-    return sample.image.numpy().tobytes() + (sample.note or "").encode()
+    if sample.told.error is not None:
+        raise DataError(sample.told.error)
+    return sample.image.numpy().tobytes() + (sample.told.note or "").encode()
 
 
 def unpack_view(
