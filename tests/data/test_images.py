@@ -44,6 +44,53 @@ def test_jpeg_agrees_with_pillow(subsampling, progressive):
     assert largest_difference(picture, by_pillow(data)) <= 2
 
 
+@pytest.mark.parametrize(
+    ("least_side", "shape"),
+    [
+        (None, (99, 160)), (100, (99, 160)), (51, (99, 160)), (50, (50, 80)), (26, (50, 80)),
+        (25, (25, 40)), (14, (25, 40)), (13, (13, 20)), (1, (13, 20)),
+    ],
+)  # fmt: skip
+def test_jpeg_is_decoded_at_the_smallest_part_that_has_the_least_side(least_side, shape):
+    for turned in (False, True):
+        image = smooth(160, 99) if turned else smooth(99, 160)
+        picture = decode_image(encoded(image, "JPEG"), "a", least_side=least_side)
+        assert picture.shape == (*(shape[::-1] if turned else shape), 3)
+
+
+def test_parts_of_small_jpegs_have_the_least_side_and_are_rounded_up():
+    for height, width in [(h, w) for h in range(1, 35, 3) for w in (1, 2, 8, 9, 17, 40)]:
+        data = encoded(smooth(height, width), "JPEG")
+        for least_side in (1, 2, 4, 5, 9):
+            picture = decode_image(data, "a", least_side=least_side)
+            allowed = [
+                size
+                for number in (1, 2, 4, 8)
+                if min(size := (-(-height // number), -(-width // number))) >= least_side
+            ]
+            assert picture.shape[:2] == (allowed or [(height, width)])[-1]
+
+
+@pytest.mark.parametrize("number", [2, 4, 8])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_parts_of_a_jpeg_agree_with_pillow(number, mode, progressive):
+    options = {"quality": 90, "progressive": progressive}
+    data = encoded(Image.fromarray(smooth(203, 301)).convert(mode), "JPEG", **options)
+    picture = decode_image(data, "a.jpg", least_side=-(-203 // number))
+    with Image.open(io.BytesIO(data)) as image:
+        # it has the same parts, and asks for a size that they do not fall below
+        image.draft(None, (301 // number, 203 // number))
+        expected = np.array(image.convert("RGB"))
+    assert largest_difference(picture, expected) <= 2
+
+
+def test_other_kinds_have_full_size_whatever_is_the_least_side():
+    image = smooth()
+    for kind in ("PNG", "BMP", "TIFF"):
+        assert np.array_equal(decode_image(encoded(image, kind), "a", least_side=1), image)
+
+
 def test_grey_jpeg_becomes_rgb():
     data = encoded(Image.fromarray(smooth()).convert("L"), "JPEG")
     assert largest_difference(decode_image(data, "a.jpg"), by_pillow(data)) <= 1
@@ -216,6 +263,19 @@ def test_exif_orientation_is_applied(orientation, kind, options):
     assert picture.flags.c_contiguous
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied_to_a_part(orientation):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    image = smooth(80, 144)
+    part = decode_image(encoded(image, "JPEG"), "a", least_side=40)
+    turned = decode_image(encoded(image, "JPEG", exif=exif), "a", least_side=40)
+    upright = Image.fromarray(part)
+    upright.getexif()[ORIENTATION] = orientation
+    assert np.array_equal(turned, np.array(ImageOps.exif_transpose(upright)))
+    assert turned.flags.c_contiguous
+
+
 def test_exif_of_big_endian_byte_order_is_read():
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     assert decode_image(encoded(smooth(40, 72), "JPEG", exif=exif), "a").shape == (72, 40, 3)
@@ -236,6 +296,45 @@ def test_truncated_jpeg_is_an_error_wherever_it_ends(mode):
         for end in (b"", b"\xff\xd9"):
             with pytest.raises(DataError, match=r"^a\.jpg: .*(damaged|truncated)"):
                 decode_image(data[:length] + end, "a.jpg")
+
+
+def damaged(data, seed):
+    """Return a JPEG that is cut, or has bytes flipped, changed or left out after its header."""
+    rng = np.random.default_rng(seed)
+    scan = data.index(b"\xff\xda") + 14
+    place = int(rng.integers(scan, len(data) - 2))
+    if seed % 4 == 0:
+        return data[:place]
+    if seed % 4 == 1:
+        return data[:place] + data[place + int(rng.integers(1, 60)) :]
+    content = bytearray(data)
+    for each in rng.integers(scan, len(data) - 2, 3):
+        content[each] = rng.integers(256) if seed % 4 == 2 else content[each] ^ 8
+    return bytes(content)
+
+
+def outcome(data, least_side):
+    try:
+        return decode_image(data, "a", least_side=least_side).ndim
+    except DataError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(
+    "options",
+    [{"quality": 90}, {"progressive": True}, {"restart_marker_blocks": 4, "subsampling": 0}],
+)
+def test_damage_of_a_jpeg_is_told_alike_at_every_part(mode, options):
+    noisy = smooth(160, 200) // 2 + RNG.integers(0, 128, (160, 200, 3), dtype=np.uint8)
+    data = encoded(Image.fromarray(noisy).convert(mode), "JPEG", **options)
+    cuts = [data[: len(data) // 2], data[: len(data) * 9 // 10], data[:-2]]
+    full = []
+    for case in [data, *cuts, *(damaged(data, seed) for seed in range(40))]:
+        full.append(outcome(case, None))
+        assert [outcome(case, least_side) for least_side in (80, 40, 1)] == [full[-1]] * 3
+    assert full[0] == 3
+    assert all("truncated or damaged" in str(told) for told in full[1:4])
 
 
 @pytest.mark.filterwarnings("ignore:Truncated File Read:UserWarning")
@@ -306,9 +405,9 @@ def test_decompression_bombs_are_errors():
     jpeg = bytearray(encoded(smooth(), "JPEG"))
     place = jpeg.index(b"\xff\xc0") + 5
     jpeg[place : place + 4] = struct.pack(">HH", 30000, 30000)
-    for data in (png, bytes(jpeg)):
+    for data, least_side in [(png, None), (bytes(jpeg), None), (bytes(jpeg), 1)]:
         with pytest.raises(DataError, match="a: too many pixels, it may be a decompression bomb"):
-            decode_image(data, "a")
+            decode_image(data, "a", least_side=least_side)
 
 
 @pytest.mark.parametrize(("name", "is_told"), [("a.MP4", True), ("a.gif", False), ("mp4", False)])

@@ -20,6 +20,7 @@ def read_example(
     frames: int | None = None,
     stride: int | None = None,
     start: int = 0,
+    least_side: int | None = None,
 ) -> NDArray[np.uint8]:
     """Return the pictures at a path, uint8 of shape (T, H, W, 3); T is 1 for a picture.
 
@@ -29,12 +30,13 @@ def read_example(
         frames: T of a clip; None: it is a picture.
         stride: Every so many frames of a clip; None: evenly spread over it.
         start: Frames of a clip that are left out at its beginning.
+        least_side: Of a picture that is a big JPEG, see ``decode_image``; frames have full size.
 
     Raises:
         DataError: If it cannot be read; the message begins with the path.
     """
     if frames is None:
-        return read_image(path)[None]
+        return read_image(path, least_side=least_side)[None]
     return read_example_clip(path, span, frames=frames, stride=stride, start=start).frames_THWC
 
 

@@ -30,10 +30,12 @@ _DECODER_ERRORS = (
 _JPEG_DAMAGE = ("remature end", "bad Huffman code", "bad arithmetic code", "found marker")
 _VIDEOS = tuple(name for name in CLIP_EXTENSIONS if name != ".gif")
 _JPEG_EXIF, _JPEG_SCAN = 0xE1, 0xDA
+# libjpeg offers every eighth, and has fast code for these parts
+_DIVISORS = (8, 4, 2)
 _TIFF_PHOTOMETRIC, _TIFF_BITS = 262, 258
 
 
-def read_image(path: str | Path) -> ImageArray:
+def read_image(path: str | Path, *, least_side: int | None = None) -> ImageArray:
     """Return a file's picture as ``decode_image`` does.
 
     Raises:
@@ -44,10 +46,10 @@ def read_image(path: str | Path) -> ImageArray:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DataError(f"{path}: cannot be opened: {reason}") from error
-    return decode_image(encoded, str(path))
+    return decode_image(encoded, str(path), least_side=least_side)
 
 
-def decode_image(encoded: bytes, name: str) -> ImageArray:
+def decode_image(encoded: bytes, name: str, *, least_side: int | None = None) -> ImageArray:
     """Return the picture a person sees in an encoded file, shape (H, W, 3), 0 to 255.
 
     The bytes alone tell the kind: JPEG, PNG, WebP, BMP, GIF or TIFF; of several frames or pages
@@ -57,9 +59,14 @@ def decode_image(encoded: bytes, name: str) -> ImageArray:
     the first to hold all its values, and otherwise stretched from its lowest to its highest;
     NaN and infinities are black. Colour profiles are not applied.
 
+    A big JPEG may be had at a part of its size, in less time and memory: libjpeg makes it of the
+    low frequencies alone. All of it is read nevertheless, and damage is found as at full size.
+
     Args:
         encoded: A whole file.
         name: What messages call it.
+        least_side: Pixels, 1 or more: a JPEG comes at the smallest of 1, 1/2, 1/4 and 1/8 of its
+            size (rounded up) whose shorter side has as many. None, and other kinds: full size.
 
     Raises:
         DataError: If the bytes are no picture, truncated or damaged, or hold more pixels than
@@ -70,7 +77,7 @@ def decode_image(encoded: bytes, name: str) -> ImageArray:
         raise DataError(f"{name}: the file is empty")
     try:
         if encoded.startswith(b"\xff\xd8\xff"):
-            picture = _decode_jpeg(encoded)
+            picture = _decode_jpeg(encoded, least_side)
             return _decode_by_pillow(encoded) if picture is None else picture
         return _decode_by_pillow(encoded)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -95,20 +102,36 @@ def _is_video_name(name: str) -> bool:
     return name.lower().endswith(_VIDEOS)
 
 
-def _decode_jpeg(encoded: bytes) -> ImageArray | None:
+def _decode_jpeg(encoded: bytes, least_side: int | None) -> ImageArray | None:
     """Return a sound JPEG's picture, or None where only Pillow may know what to do."""
     try:
-        height, width, colourspace, _ = simplejpeg.decode_jpeg_header(encoded)
+        told_height, told_width, colourspace, _ = simplejpeg.decode_jpeg_header(encoded)
+        height, width = int(told_height), int(told_width)
         limit = Image.MAX_IMAGE_PIXELS
-        if limit is not None and int(height) * int(width) > 2 * limit:
+        if limit is not None and height * width > 2 * limit:
             raise Image.DecompressionBombError(f"{width} x {height} pixels")
         is_cmyk = colourspace in {"CMYK", "YCCK"}
-        picture = simplejpeg.decode_jpeg(encoded, "CMYK" if is_cmyk else "RGB")
+        mode = "CMYK" if is_cmyk else "RGB"
+        divisor = _divisor(min(height, width), least_side)
+        if divisor == 1:
+            picture = simplejpeg.decode_jpeg(encoded, mode)
+        else:
+            # it takes the smallest of libjpeg's sizes that has as many pixels
+            size = -(-height // divisor), -(-width // divisor)
+            picture = simplejpeg.decode_jpeg(encoded, mode, min_height=size[0], min_width=size[1])
+            assert picture.shape[:2] == size
     except ValueError as error:
         if any(words in str(error) for words in _JPEG_DAMAGE):
             raise
         return None
     return _upright(_without_black(picture) if is_cmyk else picture, _jpeg_orientation(encoded))
+
+
+def _divisor(shorter_side: int, least_side: int | None) -> int:
+    """Return what the sides of a JPEG are divided by, and rounded up."""
+    if least_side is None:
+        return 1
+    return next((number for number in _DIVISORS if -(-shorter_side // number) >= least_side), 1)
 
 
 def _without_black(inverted_HW4: NDArray[np.uint8]) -> ImageArray:
