@@ -145,7 +145,7 @@ class Predictor:
 
         Args:
             images_BCHW: uint8 (B, C, S, S), or (B, T, C, S, S) of clips, as the preprocessing
-                makes them of pictures; B is 1 or more.
+                makes them of pictures decoded at its ``least_side``; B is 1 or more.
         """
         return self._passes(images_BCHW)
 
@@ -183,6 +183,7 @@ class Predictor:
             frames=preprocessing.frames,
             stride=preprocessing.stride,
             start=preprocessing.start,
+            least_side=preprocessing.least_side,
         )
         return self.explain_pictures(pictures_THWC, class_name)
 
@@ -192,7 +193,8 @@ class Predictor:
         """Return where the model looked in what was read already: see ``explain``.
 
         Args:
-            pictures_THWC: A picture, T is 1, or a clip's frames, red first, 0 to 255.
+            pictures_THWC: A picture, T is 1, decoded at the preprocessing's ``least_side``, or a
+                clip's frames, red first, 0 to 255.
             class_name: None takes the class of the highest probability.
 
         Raises:

@@ -174,8 +174,9 @@ def test_a_sheet_of_clips_shows_frames_of_a_clip(array_data, ucf11_data):
     sheet = finelens.contact_sheet(array_data, "light", sample="4", size=32)
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     augmentation = Augmentation("light", Preprocessing(32, mean, std, frames=4))
+    frames_THWC = np.load(array_data)["clips"][4][[1, 3, 5, 7]]
     expected = draw_sheet(
-        np.load(array_data)["clips"][4][[1, 3, 5, 7]],
+        lambda _: frames_THWC,
         [Panel("", augmentation)],
         title="light",
         subtitle="clips.npz#4  ·  4 frames of 32 × 24 pixels, seen at 32 × 32",

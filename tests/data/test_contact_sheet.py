@@ -1,3 +1,6 @@
+import dataclasses
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,6 +8,7 @@ from PIL import Image
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.augment.generator import sample_generator
 from finelens.data.contact_sheet import Panel, draw_sheet, write_sheet
+from finelens.data.images import decode_image
 from finelens.data.preprocessing import Preprocessing
 from finelens.errors import ConfigError
 
@@ -19,7 +23,7 @@ def picture():
 
 def sheet_of(*policies):
     panels = [Panel(f"phase {n}", Augmentation(p, PREPROCESSING)) for n, p in enumerate(policies)]
-    return np.array(draw_sheet(picture(), panels, title="title", subtitle="subtitle"))
+    return np.array(draw_sheet(lambda _: picture(), panels, title="title", subtitle="subtitle"))
 
 
 def place_of(view_CHW, sheet):
@@ -51,7 +55,7 @@ def test_sheet_of_a_clip_holds_a_draw_a_row_and_its_frames_in_time():
     augmentation = Augmentation(JITTER, PREPROCESSING)
     frames_THWC = np.stack([np.roll(picture(), 9 * n, axis=1) for n in range(9)])
     panels = [Panel("", augmentation)]
-    sheet = np.array(draw_sheet(frames_THWC, panels, title="title", subtitle="subtitle"))
+    sheet = np.array(draw_sheet(lambda _: frames_THWC, panels, title="title", subtitle="subtitle"))
     views = [augmentation(frames_THWC, sample_generator(0, epoch, 0)) for epoch in range(4)]
     shown = [view[n] for view in views for n in (1, 3, 5, 7)]
     places = np.array([place_of(view, sheet) for view in shown]).reshape(4, 4, 2)
@@ -64,9 +68,31 @@ def test_sheet_of_a_clip_holds_a_draw_a_row_and_its_frames_in_time():
     assert max(column for _, column in scored) < places[..., 1].min()
 
 
+def test_sheet_of_a_big_jpeg_shows_what_training_and_scoring_decode():
+    file = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (1400, 1500, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(file, "JPEG")
+
+    def read(least_side):
+        return decode_image(file.getvalue(), "a", least_side=least_side)
+
+    preprocessing = dataclasses.replace(PREPROCESSING, size=456, crop_fraction=1.0)
+    panel = Panel("", Augmentation("standard", PREPROCESSING))
+    sheet = np.array(draw_sheet(read, [panel], title="title", subtitle="subtitle"))
+    assert panel.augmentation.least_side > 700 > PREPROCESSING.least_side
+    draw = panel.augmentation(read(panel.augmentation.least_side), sample_generator(0, 0, 0))
+    assert place_of(draw, sheet)
+    # the scoring view has twice the side of a draw, so that here it is as it is
+    panel = Panel("", Augmentation([{"random_crop": {}}], preprocessing))
+    sheet = np.array(draw_sheet(read, [panel], title="title", subtitle="subtitle"))
+    assert place_of(preprocessing(read(preprocessing.least_side)), sheet)
+
+
 def test_sheet_of_a_short_clip_has_as_many_frames_as_there_are():
     panels = [Panel("", Augmentation("light", PREPROCESSING))]
-    sheet = draw_sheet(np.stack([picture()] * 2), panels, title="title", subtitle="subtitle")
+    sheet = draw_sheet(
+        lambda _: np.stack([picture()] * 2), panels, title="title", subtitle="subtitle"
+    )
     assert sheet.width == sheet_of("light").shape[1]
 
 
@@ -85,7 +111,7 @@ def test_many_steps_make_room_for_their_names():
 
 def test_long_names_and_foreign_letters_keep_the_width():
     panel = Panel("", Augmentation("none", PREPROCESSING.resized(16)))
-    sheet = draw_sheet(picture(), [panel], title="Łódź 猫 " * 60, subtitle="ß" * 900)
+    sheet = draw_sheet(lambda _: picture(), [panel], title="Łódź 猫 " * 60, subtitle="ß" * 900)
     assert sheet.width == sheet_of("none").shape[1]
     assert np.all(np.array(sheet)[:, -20:] == np.array(sheet)[0, 0])
 

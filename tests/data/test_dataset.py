@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,7 @@ from PIL import Image
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.augment.generator import sample_generator
 from finelens.data.dataset import PictureDataset
+from finelens.data.frame_cache import FrameCache
 from finelens.data.images import read_image
 from finelens.data.preprocessing import Preprocessing
 from finelens.errors import DataError
@@ -39,6 +42,36 @@ def test_augmented_sample_depends_on_seed_epoch_and_index(paths):
     for seed, epoch in ((4, 5), (3, 6)):
         other = PictureDataset(paths, TARGETS, augmentation)[(seed, epoch, 2)]
         assert not torch.equal(other.image, expected)
+
+
+@pytest.fixture
+def big_jpeg(tmp_path):
+    """Return a JPEG of 180 x 140 pixels: for any view of 16 it is decoded at a half or less."""
+    noise = np.random.default_rng(0).integers(0, 256, (140, 180, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "big.jpg")
+    return str(tmp_path / "big.jpg")
+
+
+@pytest.mark.parametrize("policy", ["none", "light", "standard", "a2d-deep"])
+def test_a_big_jpeg_is_decoded_at_the_least_side_of_the_view(big_jpeg, policy):
+    augmentation = Augmentation(policy, PREPROCESSING)
+    sample = PictureDataset([big_jpeg], TARGETS[:1], augmentation)[(0, 0, 0)]
+    part, full = (read_image(big_jpeg, least_side=side) for side in (augmentation.least_side, None))
+    assert len(part) < len(full)
+    assert torch.equal(sample.image, augmentation(part, sample_generator(0, 0, 0)))
+    assert not torch.equal(sample.image, augmentation(full, sample_generator(0, 0, 0)))
+
+
+def test_a_cache_tells_parts_of_a_big_jpeg_apart(big_jpeg, tmp_path):
+    for gap in (None, 2.0, 4.0):
+        view = dataclasses.replace(PREPROCESSING, reducing_gap=gap)
+        cache = FrameCache(tmp_path / "cache", max_bytes=10**8)
+        plain, cached = (
+            PictureDataset([big_jpeg], TARGETS[:1], view, cache=each) for each in (None, cache)
+        )
+        for _ in range(2):
+            assert torch.equal(cached[(0, 0, 0)].image, plain[(0, 0, 0)].image)
+    assert len(list((tmp_path / "cache").rglob("*.npy"))) == 3
 
 
 @pytest.mark.parametrize("on_error", ["raise", "row"])

@@ -1,3 +1,4 @@
+import io
 import json
 
 import numpy as np
@@ -6,6 +7,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
+from finelens.data.images import decode_image
 from finelens.data.preprocessing import INTERPOLATIONS, RESIZES, Preprocessing
 from finelens.errors import ConfigError
 
@@ -87,6 +89,47 @@ def test_extreme_shapes_give_the_input_shape(resize, interpolation, shape):
     assert view.shape == (3, 32, 32)
     assert view.dtype == torch.uint8
     assert (view[:, 15:17, 15:17] == 200).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "least_side"),
+    [
+        ({}, 512),
+        ({"crop_fraction": 0.9}, 498),
+        ({"crop_fraction": 1.0}, 448),
+        ({"resize": "squash", "crop_fraction": 0.5}, 448),
+        ({"resize": "pad", "interpolation": "bicubic"}, 448),
+        ({"reducing_gap": 3.0}, 768),
+        ({"reducing_gap": None}, None),
+        ({"interpolation": "nearest"}, None),
+        ({"frames": 4}, None),
+    ],
+)
+def test_pictures_are_decoded_with_twice_the_pixels_that_are_resampled(options, least_side):
+    assert Preprocessing(224, MEAN, STD, **options).least_side == least_side
+
+
+@pytest.mark.parametrize("resize", RESIZES)
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("noise", [0, 20])
+@pytest.mark.parametrize("shape", [(1200, 1600), (1600, 1200), (1203, 1605)])
+def test_the_view_of_a_part_of_a_big_jpeg_is_that_of_all_of_it(resize, interpolation, noise, shape):
+    image = smooth(*shape) + np.random.default_rng(1).normal(0, noise, (*shape, 3))
+    file = io.BytesIO()
+    Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=90)
+    preprocessing = Preprocessing(128, MEAN, STD, resize=resize, interpolation=interpolation)
+    full = decode_image(file.getvalue(), "a")
+    part = decode_image(file.getvalue(), "a", least_side=preprocessing.least_side)
+    assert min(part.shape[:2]) == -(-min(shape) // 4)
+    difference = np.abs(as_float(preprocessing(part)) - as_float(preprocessing(full)))
+    assert difference.mean() < 1
+
+
+def test_preprocessing_from_before_the_gap_sees_pictures_of_full_size():
+    values = Preprocessing(32, MEAN, STD).to_json()
+    assert Preprocessing.from_json(values).reducing_gap == 2.0
+    del values["reducing_gap"]
+    assert Preprocessing.from_json(values).reducing_gap is None
 
 
 def test_normalise_agrees_with_torchvision():

@@ -4,11 +4,19 @@ import shutil
 import threading
 
 import numpy as np
+import polars as pl
 import pytest
+import torch
 from PIL import Image
 
 import finelens
+from finelens.data.dataset import PictureDataset
+from finelens.data.images import read_image
+from finelens.data.manifest import build_manifest
+from finelens.predictor import Predictor
+from finelens.web.decoder import View, unpack_view
 from finelens.web.limits import Limits
+from finelens.web.looking import Frames, OwnView, unpack_frames
 from finelens.web.site import Site
 
 KINDS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -38,6 +46,48 @@ def pictures(tmp_path_factory, picture_bytes):
         path.write_bytes(picture_bytes(n, KINDS[n % 6], (30 + 5 * n, 60 - 2 * n)))
         paths.append(path)
     return paths
+
+
+@pytest.fixture
+def big_jpeg(tmp_path):
+    """Return a JPEG of 1600 x 1200 pixels: a network that sees 32 of them has it decoded at 1/8."""
+    generator = np.random.default_rng(0)
+    coarse = generator.integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    image = Image.fromarray(coarse).resize((1600, 1200), Image.Resampling.BICUBIC)
+    noise = generator.integers(0, 60, (1200, 1600, 3), dtype=np.uint8)
+    Image.fromarray(np.asarray(image) // 2 + noise).save(tmp_path / "big.jpg", quality=90)
+    return tmp_path / "big.jpg"
+
+
+def test_a_big_jpeg_is_the_same_input_by_every_way(client, trained, big_jpeg):
+    path, limits, span = str(big_jpeg), Limits(), (None, None)
+    predictor = Predictor.load(trained / "model")
+    task, seen = predictor.saved.task, predictor.saved.preprocessing
+    part_HWC = read_image(path, least_side=seen.least_side)
+    assert part_HWC.shape == (150, 200, 3)
+    input_CSS = seen(part_HWC).numpy()
+    assert not np.array_equal(input_CSS, seen(read_image(path)))
+
+    targets = np.zeros((1, task.num_classes), dtype=np.float32)
+    assert np.array_equal(PictureDataset([path], targets, seen)[0, 0, 0].image, input_CSS)
+    for job in (View(path, seen), OwnView(path, span, seen)):
+        assert np.array_equal(unpack_view(job.run(limits), seen)[0], input_CSS)
+    for is_own in (False, True):
+        [shown_HWC] = unpack_frames(Frames(path, span, seen, is_own).run(limits))
+        assert np.array_equal(shown_HWC, part_HWC)
+    explained = predictor.explain(path, task.classes[0])
+    assert np.array_equal(explained.heat.views_TSSC[0], input_CSS.transpose(1, 2, 0))
+
+    logits_1K = predictor.logits(torch.from_numpy(input_CSS)[None])
+    probabilities_K = predictor.saved.decision.probabilities(task, logits_1K)[0]
+    expected = dict(zip(task.classes, probabilities_K.tolist(), strict=True))
+    assert predicted(trained, path)[0][1] == expected
+    (row,) = client.post("/v1/predict", files=form(big_jpeg.read_bytes())).json()["rows"]
+    assert row["probabilities"] == expected
+    assert explained.probability == expected[task.classes[0]]
+    table = pl.DataFrame({"id": ["a"], "path": [path], "labels": [[task.classes[0]]]})
+    scores = predictor.score(build_manifest(table, classes=task.classes))
+    assert np.array_equal(scores.logits_NK, logits_1K)
 
 
 @pytest.fixture(scope="module")

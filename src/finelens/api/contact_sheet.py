@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,20 @@ def contact_sheet(
         title, panels = _build_panels(augment, InputConfig(frames=SIDE), size)
     example = _chosen(manifest, sample)
     seen = panels[0].augmentation.preprocessing
-    image = _read(example, seen) if is_clips else read_image(example["path"])
+
+    @cache
+    def read(least_side: int | None) -> ImageArray:
+        if is_clips:
+            return _read(example, seen)
+        return read_image(example["path"], least_side=least_side)
+
+    image = read(None)
     height, width = image.shape[-3:-1]
     frames = f"{len(image)} frames of " if is_clips else ""
     subtitle = (
         f"{example['id']}  ·  {frames}{width} × {height} pixels, seen at {seen.size} × {seen.size}"
     )
-    return draw_sheet(image, panels, title=title, subtitle=subtitle)
+    return draw_sheet(read, panels, title=title, subtitle=subtitle)
 
 
 def _read(example: Mapping[str, Any], seen: Preprocessing) -> ImageArray:

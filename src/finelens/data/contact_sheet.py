@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,12 @@ class Panel:
 
 
 def draw_sheet(
-    image: ImageArray, panels: Sequence[Panel], *, title: str, subtitle: str, seed: int = 0
+    read: Callable[[int | None], ImageArray],
+    panels: Sequence[Panel],
+    *,
+    title: str,
+    subtitle: str,
+    seed: int = 0,
 ) -> Image.Image:
     """Return a picture with a panel a policy, one below the other.
 
@@ -50,7 +55,8 @@ def draw_sheet(
     ``SIDE`` of its frames from left to right. Views of another side than 224 pixels are scaled.
 
     Args:
-        image: A picture (H, W, 3) of any size, or the frames (T, H, W, 3) of a clip.
+        read: Gives a picture (H, W, 3), decoded at a ``least_side`` as ``decode_image`` takes it,
+            or the frames (T, H, W, 3) of a clip.
         panels: At least one.
         title: In large letters.
         subtitle: Below it.
@@ -63,7 +69,7 @@ def draw_sheet(
     _write(sheet, (_MARGIN, _MARGIN + 44), subtitle, size_px=17, ink=MUTED)
     top = _MARGIN + _TITLE_HEIGHT
     for panel, panel_height in zip(panels, heights, strict=True):
-        _draw_panel(sheet, panel, image, top, seed)
+        _draw_panel(sheet, panel, read, top, seed)
         top += panel_height + _GUTTER
     return sheet
 
@@ -87,8 +93,15 @@ def _panel_height(panel: Panel) -> int:
     return heading + _CAPTION_HEIGHT + max(_GRID, left)
 
 
-def _draw_panel(sheet: Image.Image, panel: Panel, image: ImageArray, top: int, seed: int) -> None:
+def _draw_panel(
+    sheet: Image.Image,
+    panel: Panel,
+    read: Callable[[int | None], ImageArray],
+    top: int,
+    seed: int,
+) -> None:
     augmentation = panel.augmentation
+    image = read(augmentation.least_side)
     left, right = _MARGIN, _MARGIN + _SCORED + _GUTTER
     if panel.heading:
         _write(sheet, (left, top), panel.heading, size_px=22, is_bold=True)
@@ -100,7 +113,7 @@ def _draw_panel(sheet: Image.Image, panel: Panel, image: ImageArray, top: int, s
         draws = "when training; a row is one draw, its frames from left to right"
     _write(sheet, (right, top), draws, size_px=16, ink=MUTED)
     top += _CAPTION_HEIGHT
-    scored = augmentation.preprocessing(image)
+    scored = augmentation.preprocessing(read(augmentation.preprocessing.least_side))
     if is_clip:
         _paste_grid(sheet, scored[_shown(scored)], (left, top), num_columns=2)
         views = [augmentation(image, sample_generator(seed, n, 0)) for n in range(SIDE)]

@@ -204,7 +204,7 @@ class PictureDataset:
     def _read(self, index: int) -> tuple[NDArray[np.uint8], str | None]:
         path, preprocessing = self.paths[index], self.view.preprocessing
         if preprocessing.frames is None:
-            return read_example(path), None
+            return read_example(path, least_side=self.view.least_side), None
         clip = read_example_clip(
             path,
             self.spans[index],

@@ -15,7 +15,8 @@ class HeatMap:
     """Heat over the views that a network saw; T is 1 of a picture.
 
     Attributes:
-        pictures_THWC: The whole picture, or a clip's frames, uint8 (T, H, W, 3).
+        pictures_THWC: The whole picture, a big JPEG at the part of its size that it was decoded
+            at, or a clip's frames, uint8 (T, H, W, 3).
         views_TSSC: What the network saw of them, uint8 (T, S, S, 3).
         heat_TSS: float32 in [0, 1]; 1 at the hottest place of all frames, or 0 everywhere where
             nothing spoke for what was looked for.

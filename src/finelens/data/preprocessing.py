@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -36,6 +37,7 @@ class Preprocessing:
         frames: T, pictures a clip; None for single pictures.
         stride: Every so many frames of a clip; None: evenly spread over it.
         start: Frames of a clip that are left out at its beginning.
+        reducing_gap: See ``least_side``; 1 or more. None: every picture is decoded at full size.
 
     Raises:
         ConfigError: If a value is out of its range.
@@ -50,6 +52,7 @@ class Preprocessing:
     frames: int | None = None
     stride: int | None = None
     start: int = 0
+    reducing_gap: float | None = 2.0
 
     def __post_init__(self) -> None:
         for name, choices in (("resize", RESIZES), ("interpolation", INTERPOLATIONS)):
@@ -64,6 +67,8 @@ class Preprocessing:
             raise ConfigError(f"start: {self.start} must be 0 or more, and needs frames")
         if not 0 < self.crop_fraction <= 1:
             raise ConfigError(f"crop_fraction: {self.crop_fraction} must be in (0, 1]")
+        if self.reducing_gap is not None and not 1 <= self.reducing_gap < math.inf:
+            raise ConfigError(f"reducing_gap: {self.reducing_gap} must be 1 or more, or null")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ConfigError(
                 f"mean: {self.mean} and std: {self.std} must be three numbers each, std above 0"
@@ -78,6 +83,28 @@ class Preprocessing:
         picture, but crops first: a long thin picture costs no more than a square one.
         """
         return RESIZES[self.resize](as_tensor(image_HWC), self)
+
+    @property
+    def least_side(self) -> int | None:
+        """Return the shorter side, pixels, that a picture is decoded at for the evaluation view.
+
+        ``decode_image`` has it so. Where no JPEG may be decoded at a part of its size, it is None.
+        """
+        seen = self.crop_fraction if self.resize == "shorter" else 1.0
+        return self.least_side_for(self.size / seen)
+
+    def least_side_for(self, side: float) -> int | None:
+        """Return the shorter side that a picture needs before a resize to another, pixels.
+
+        It is ``reducing_gap`` times that side: averaging over what is left hides how the picture
+        was made smaller before. Pillow's ``Image.thumbnail`` has the same name and value for it.
+        It is None where nothing is averaged (``nearest``), and of clips, whose frames have the
+        size of their video.
+        """
+        is_averaged = self.interpolation != "nearest"
+        if self.reducing_gap is None or self.frames is not None or not is_averaged:
+            return None
+        return math.ceil(self.reducing_gap * side)
 
     def box(self, height: int, width: int) -> Box:
         """Return the part of a picture that its evaluation view shows, in the picture's pixels.
@@ -136,6 +163,9 @@ class Preprocessing:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Return the preprocessing of ``to_json``'s values.
 
+        Those without ``reducing_gap`` are older than it, from models that saw every picture
+        decoded at full size: there it is None.
+
         Raises:
             ConfigError: If a key is missing or unknown, or a value does not fit.
         """
@@ -145,7 +175,7 @@ class Preprocessing:
                 raise ConfigError(f'preprocessing: "{name}" is unknown{did_you_mean(name, names)}')
         try:
             triples = {name: tuple(map(float, values[name])) for name in ("mean", "std")}
-            return cls(**{**values, **triples})
+            return cls(**{"reducing_gap": None, **values, **triples})
         except KeyError as error:
             raise ConfigError(f"preprocessing: {error} is missing") from error
         except (TypeError, ValueError) as error:

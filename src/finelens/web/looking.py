@@ -43,6 +43,8 @@ class OwnView:
 class Frames:
     """The job of decoding a picture, or those frames of a clip that the network looks at.
 
+    It is what ``Predictor.explain_pictures`` takes.
+
     Attributes:
         path: Of an upload, or the place of an item of the run's own data.
         span: Of an item that is part of a video.
@@ -75,6 +77,7 @@ class Frames:
             frames=frames,
             stride=self.preprocessing.stride,
             start=self.preprocessing.start,
+            least_side=self.preprocessing.least_side,
         )
         shape = json.dumps(pictures_THWC.shape).encode().ljust(_SHAPE_BYTES)
         return shape + np.ascontiguousarray(pictures_THWC).tobytes()

@@ -1,4 +1,6 @@
 import copy
+import dataclasses
+import io
 import pickle
 
 import numpy as np
@@ -11,6 +13,7 @@ from finelens.data.augment.augmentation import Augmentation
 from finelens.data.augment.generator import sample_generator
 from finelens.data.augment.policies import POLICIES
 from finelens.data.augment.steps import FRAMINGS, STEPS
+from finelens.data.images import decode_image
 from finelens.data.preprocessing import Preprocessing
 from finelens.errors import ConfigError
 
@@ -148,14 +151,56 @@ def test_a_resize_that_comes_first_is_done_before_any_draw():
     assert torch.equal(begun, PREPROCESSING.resample(whole, 40, 53))
 
 
+@pytest.mark.parametrize(
+    ("steps", "least_side"),
+    [
+        ("none", 74),
+        ("voc-rotation", 74),
+        # the narrower side of the smallest box is twice the input size
+        ([{"random_resized_crop": {"scale": [0.25, 1], "ratio": [1, 1]}}], 128),
+        ([{"random_resized_crop": {"scale": [0.25, 1], "ratio": [0.25, 1]}}], 256),
+        ([{"random_resized_crop": {"scale": [0.25, 1], "ratio": [2, 4]}}], 256),
+        ([{"random_resized_crop": {"scale": [1, 1], "ratio": [1, 1]}}, {"flip": {}}], 64),
+        ([{"resize": {"shorter": 40}}, {"random_crop": {}}], 80),
+        ([{"resize": {"scale": 1.5}}, {"random_scale": {}}], 96),
+        # these count the pixels of the picture
+        ([{"random_crop": {}}], None),
+        ([{"random_scale": {}}, {"resize": {}}], None),
+        ([{"flip": {}}, {"resize": {}}], None),
+        ([{"one_of": {"steps": [{"resize": {}}]}}], None),
+    ],
+)
+def test_pictures_are_decoded_with_the_pixels_that_draws_need(steps, least_side):
+    assert Augmentation(steps, PREPROCESSING).least_side == least_side
+    for other in ({"interpolation": "nearest"}, {"reducing_gap": None}, {"frames": 2}):
+        preprocessing = dataclasses.replace(PREPROCESSING, **other)
+        assert Augmentation(steps, preprocessing).least_side is None
+
+
+@pytest.mark.parametrize("policy", ["none", "light", "standard", "voc-rotation"])
+def test_draws_from_a_part_of_a_big_jpeg_are_those_from_all_of_it(policy):
+    file = io.BytesIO()
+    Image.fromarray(smooth(1200, 1600)).save(file, "JPEG", quality=90)
+    augmentation = Augmentation(policy, PREPROCESSING)
+    full = decode_image(file.getvalue(), "a")
+    part = decode_image(file.getvalue(), "a", least_side=augmentation.least_side)
+    assert len(part) <= 300
+    for index in range(6):
+        one, other = (augmentation(image, sample_generator(0, 0, index)) for image in (part, full))
+        # a pixel of the part, of which places are counted, is a fraction of one of the view
+        assert (one.float() - other.float()).abs().mean() < 3
+
+
 def test_what_draws_begin_from_is_told_apart():
     other = Preprocessing(48, (0.5,) * 3, (0.5,) * 3)
     clips = Preprocessing(32, (0.5,) * 3, (0.5,) * 3, frames=2)
+    full = Preprocessing(32, (0.5,) * 3, (0.5,) * 3, reducing_gap=None)
     resized = [[{"resize": {"shorter": side}}, {"random_crop": {}}] for side in (40, 50)]
     different = [
         Augmentation("none", PREPROCESSING), Augmentation("none", other),
         Augmentation("light", PREPROCESSING), Augmentation("light", clips),
         Augmentation("standard", clips), *(Augmentation(one, PREPROCESSING) for one in resized),
+        *(Augmentation(one, full) for one in ("none", "light", resized[0])),
     ]  # fmt: skip
     assert len({one.beginning for one in different}) == len(different)
     same = (Augmentation("none", PREPROCESSING), Augmentation("voc-rotation", PREPROCESSING))

@@ -9,6 +9,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from finelens.config.training import AugmentStep
+from finelens.data.augment.framing import resized_side
 from finelens.data.augment.generator import sample_generator
 from finelens.data.augment.policies import POLICIES
 from finelens.data.augment.steps import FRAMINGS, Step, build_steps
@@ -53,12 +54,34 @@ class Augmentation:
         preprocessing = self.preprocessing
         seen = (preprocessing.size, preprocessing.resize, preprocessing.crop_fraction,
                 preprocessing.interpolation, preprocessing.fill)  # fmt: skip
+        decoded = "" if self.least_side is None else f" of {self.least_side}"
         if not self._is_whole:
-            return f"view {seen}"
+            return f"view {seen}{decoded}"
         if self._certain:
-            return f"{self._certain} {seen}"
+            return f"{self._certain} {seen}{decoded}"
         side = self._most_side
-        return "whole" if side is None else f"whole {side} {preprocessing.interpolation}"
+        kept = "whole" if side is None else f"whole {side} {preprocessing.interpolation}"
+        return f"{kept}{decoded}"
+
+    @property
+    def least_side(self) -> int | None:
+        """Return the shorter side, pixels, that a picture is decoded at; None: full size.
+
+        See ``Preprocessing.least_side``. Every draw has the preprocessing's gap: a box of
+        ``random_resized_crop`` on its narrower side. Other steps that choose what is seen count
+        the pixels of the picture, unless a ``resize`` comes first.
+        """
+        if not self._is_whole:
+            return self.preprocessing.least_side
+        first = self.steps[0]
+        if self._certain:
+            return self.preprocessing.least_side_for(
+                resized_side(self.preprocessing, **first.settings)
+            )
+        if first.name != _SOLE_FRAMING:
+            return None
+        narrowest = min(1.0, first.settings["ratio"][0], 1 / first.settings["ratio"][1])
+        return self.preprocessing.least_side_for(self._filling_side / math.sqrt(narrowest))
 
     def __call__(self, image_HWC: ImageArray, generator: Generator) -> Tensor:
         """Return one view of a picture of any size, uint8 of shape (C, S, S).
@@ -111,6 +134,11 @@ class Augmentation:
         """Return the shorter side that a clip's frames are brought down to, None for their own."""
         if self.preprocessing.frames is None or self.steps[0].name != _SOLE_FRAMING:
             return None
+        return self._filling_side
+
+    @property
+    def _filling_side(self) -> int:
+        """Return the shorter side of which the smallest square box fills the input."""
         lowest_area = self.steps[0].settings["scale"][0]
         return math.ceil(self.preprocessing.size / math.sqrt(lowest_area))
 

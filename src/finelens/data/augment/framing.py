@@ -70,10 +70,15 @@ def resize(
         shorter: A shorter side of so many pixels, in proportion whatever scoring does.
         scale: The result's side (in proportion: its shorter side) over the input size.
     """
-    target = shorter or max(1, round(scale * preprocessing.size))
+    target = resized_side(preprocessing, shorter=shorter, scale=scale)
     if shorter is None and preprocessing.resize != "shorter":
         return RESIZES[preprocessing.resize](picture_CHW, preprocessing.resized(target))
     return _in_proportion(picture_CHW, preprocessing, target)
+
+
+def resized_side(preprocessing: Preprocessing, *, shorter: int | None, scale: float) -> int:
+    """Return the side, pixels, that ``resize`` with these settings makes."""
+    return shorter or max(1, round(scale * preprocessing.size))
 
 
 def _in_proportion(picture_CHW: Tensor, preprocessing: Preprocessing, target: int) -> Tensor:
