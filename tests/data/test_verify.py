@@ -1,11 +1,15 @@
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
 
+from finelens.data.images import read_image
 from finelens.data.manifest import build_manifest
 from finelens.data.sampling import Sampling
 from finelens.data.verify import clip_remarks, find_unreadable, verify
+from finelens.errors import DataError
 
 
 def test_unreadable_files_are_named_with_their_reason_in_order(tmp_path):
@@ -24,6 +28,34 @@ def test_unreadable_files_are_named_with_their_reason_in_order(tmp_path):
     assert all(found.values())
     assert not any(path in reason for path, reason in found.items())
     assert done == [32, 11]
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+def test_damage_of_a_big_jpeg_is_found_as_decoding_all_of_it_finds_it(tmp_path, options):
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "whole.jpg", **options)
+    whole = (tmp_path / "whole.jpg").read_bytes()
+    flipped = bytearray(whole)
+    for place in range(len(whole) // 3, len(whole) - 2, 997):
+        flipped[place] ^= 0xFF
+    damaged = {
+        "half.jpg": whole[: len(whole) // 2],
+        "most.jpg": whole[: len(whole) * 9 // 10],
+        "end.jpg": whole[:-2],
+        "flipped.jpg": bytes(flipped),
+    }
+    for name, content in damaged.items():
+        (tmp_path / name).write_bytes(content)
+    paths = [str(path) for path in sorted(tmp_path.iterdir())]
+    reasons = {}
+    for path in paths:
+        try:
+            read_image(path)
+        except DataError as error:
+            reasons[path] = str(error).removeprefix(f"{path}: ")
+    assert find_unreadable(paths) == reasons
+    assert {"half.jpg", "most.jpg", "end.jpg"} <= {Path(path).name for path in reasons}
+    assert "whole.jpg" not in {Path(path).name for path in reasons}
 
 
 def test_no_files_are_no_problems():

@@ -19,18 +19,14 @@ def sample_sizes(paths: Sequence[str]) -> list[tuple[int, int]]:
     A file whose beginning is damaged is left out.
     """
     stride = max(1, -(-len(paths) // _MOST_READ))
-    sizes = []
-    for path in paths[::stride]:
-        try:
-            with Image.open(path) as image:
-                sizes.append((image.height, image.width))
-        except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
-            continue
-    return sizes
+    sizes = (_told_size(path) for path in paths[::stride])
+    return [size for size in sizes if size is not None]
 
 
 def median_shorter_side(paths: Sequence[str], *, frames: int | None = None) -> int:
     """Return the median of the shorter sides, pixels, of at most 256 examples spread evenly.
+
+    A picture is decoded only where its file's beginning does not tell.
 
     Args:
         paths: At least one readable picture or clip.
@@ -39,8 +35,19 @@ def median_shorter_side(paths: Sequence[str], *, frames: int | None = None) -> i
     stride = -(-len(paths) // _MOST_READ)
     shorter_sides = []
     for path in paths[::stride]:
-        # of a clip the first frame, behind which nothing is decoded
-        first = read_example(path, frames=1, stride=1) if frames else read_example(path)
-        height, width = first.shape[1:3]
-        shorter_sides.append(min(height, width))
+        size = None if frames else _told_size(path)
+        if size is None:
+            # of a clip the first frame, behind which nothing is decoded
+            first = read_example(path, frames=1, stride=1) if frames else read_example(path)
+            size = first.shape[1:3]
+        shorter_sides.append(min(size))
     return int(np.median(shorter_sides))
+
+
+def _told_size(path: str) -> tuple[int, int] | None:
+    """Return height and width as a picture file's beginning tells them, None where it does not."""
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None

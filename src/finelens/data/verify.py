@@ -92,7 +92,7 @@ def find_unreadable(
 ) -> dict[str, str]:
     """Return the path and the reason of each file that is no whole picture, in the order given.
 
-    Every file is decoded to its last pixel, in as many threads as there are processors.
+    Every file is decoded to its last byte, in as many threads as there are processors.
 
     Args:
         paths: Absolute paths; a missing file is unreadable too.
@@ -112,7 +112,8 @@ def _reasons(paths: Sequence[str]) -> dict[str, str]:
     reasons: dict[str, str] = {}
     for path in paths:
         try:
-            read_image(path)
+            # a smaller picture is made, and all of the file is read
+            read_image(path, least_side=1)
         except DataError as error:
             reasons[path] = str(error).removeprefix(f"{path}: ")
     return reasons
