@@ -30,6 +30,16 @@ def test_unreadable_files_have_no_fingerprint(tmp_path):
     assert prints["look"][0] == difference_hash(picture(1))
 
 
+def test_a_big_jpeg_and_its_copy_of_another_kind_look_alike(tmp_path):
+    image = picture(2, (2403, 3205))
+    Image.fromarray(image).save(tmp_path / "a.jpg", quality=90)
+    Image.fromarray(image).save(tmp_path / "a.bmp")
+    prints = take_fingerprints([str(tmp_path / "a.jpg"), str(tmp_path / "a.bmp")])
+    assert (prints["look"][0] ^ prints["look"][1]).bit_count() <= 1
+    one, other = prints["thumbnail"].to_numpy().astype(int)
+    assert np.abs(one - other).mean() < 1
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_near_pairs_are_those_of_comparing_everything(seed):
     generator = np.random.default_rng(seed)

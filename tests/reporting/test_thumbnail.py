@@ -41,6 +41,17 @@ def test_thumbnail_is_a_small_square_jpeg_of_the_middle(tmp_path):
     assert np.abs(image_HWC.mean(axis=(0, 1)) - (200, 0, 0)).max() < 6
 
 
+def test_thumbnail_of_a_big_jpeg_is_that_of_its_copy_of_another_kind(tmp_path):
+    coarse = np.random.default_rng(0).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    image = Image.fromarray(coarse).resize((1605, 1203), Image.Resampling.BICUBIC)
+    image.save(tmp_path / "a.jpg", quality=95)
+    image.save(tmp_path / "a.bmp")
+    one, other = (
+        decoded(thumbnail(str(tmp_path / name))).astype(int) for name in ("a.jpg", "a.bmp")
+    )
+    assert np.abs(one - other).mean() < 2
+
+
 @pytest.mark.parametrize("strip", [None, Strip(5)])
 def test_thumbnail_of_what_cannot_be_read_is_none(tmp_path, strip):
     (tmp_path / "text.jpg").write_text("no picture")

@@ -105,6 +105,12 @@ def test_where_a_file_lies_is_not_told(start, tmp_path):
     assert "secret-place" not in refused.value.problem.detail
 
 
+def test_a_big_pictures_thumbnail_has_the_size_asked_for(start, tmp_path, picture_bytes):
+    (tmp_path / "a").write_bytes(picture_bytes(0, "JPEG", (1200, 901)))
+    job = Thumbnail(str(tmp_path / "a"), (None, None), False, 100, is_moving=False)
+    assert Image.open(io.BytesIO(start().submit(job).result(60))).size == (100, 75)
+
+
 def test_a_clips_thumbnail_moves_where_it_is_asked_to(start, ucf11_data):
     decoding = start()
     path = str(next(ucf11_data.rglob("*.avi")))

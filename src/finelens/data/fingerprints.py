@@ -21,6 +21,8 @@ LOOK_BITS = 64
 THUMBNAIL_SIDE = 8
 
 _BATCH = 32
+# of a big JPEG; with less, the rounding of its size changes hashes
+_LEAST_SIDE = 512
 _BANDS = 4
 # how far apart, in one band's order, two pictures are still compared
 _REACH = 256
@@ -79,8 +81,9 @@ def take_fingerprints(
     """Return one row a file: ``content``, ``look`` and ``thumbnail``; nulls where it is unreadable.
 
     ``content`` is a hash of the bytes, ``look`` the difference hash, ``thumbnail`` the picture
-    squashed to 8 x 8 pixels of RGB. Files are read and decoded once, in threads; ``progress`` is
-    called with the number of files done since its last call.
+    squashed to 8 x 8 pixels of RGB; both of big JPEGs as decoded with 512 pixels or more a side.
+    Files are read and decoded once, in threads; ``progress`` is called with the number of files
+    done since its last call.
     """
     batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
     parts = [pl.DataFrame(schema=_SCHEMA)]
@@ -141,7 +144,7 @@ def _take_batch(paths: Sequence[str]) -> list[tuple[str | None, int | None, list
 def _take(path: str) -> tuple[str | None, int | None, list[int] | None]:
     try:
         encoded = Path(path).read_bytes()
-        image_HWC = decode_image(encoded, path)
+        image_HWC = decode_image(encoded, path, least_side=_LEAST_SIDE)
     except (OSError, DataError):
         return None, None, None
     content = hashlib.blake2b(encoded, digest_size=16).hexdigest()

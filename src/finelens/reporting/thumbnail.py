@@ -66,7 +66,9 @@ def thumbnail(path: str, span: Span = (None, None), *, strip: Strip | None = Non
         strip: Which frames; None: it is a picture.
     """
     try:
-        frames_THWC = read_example(path, span, **(asdict(strip) if strip else {}))
+        frames_THWC = read_example(
+            path, span, **(asdict(strip) if strip else {}), least_side=2 * THUMBNAIL_SIZE_PX
+        )
     except DataError:
         return None
     size = _frame_size(frames_THWC) if strip else (THUMBNAIL_SIZE_PX, THUMBNAIL_SIZE_PX)

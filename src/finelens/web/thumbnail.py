@@ -10,6 +10,7 @@ from finelens.data.example import Span, read_example
 
 _JPEG_QUALITY = 85
 _WEBP_QUALITY = 85
+_REDUCING_GAP = 2.0
 _STILLS = 4
 _MOVING_FRAMES = 16
 _FRAME_MS = 125
@@ -31,9 +32,10 @@ def draw_thumbnail(
         DataError: If it cannot be read; the message begins with the path.
     """
     num_frames = (_MOVING_FRAMES if is_moving else _STILLS) if is_clip else None
-    pictures = [
-        Image.fromarray(frame_HWC) for frame_HWC in read_example(path, span, frames=num_frames)
-    ]
+    frames_THWC = read_example(
+        path, span, frames=num_frames, least_side=round(_REDUCING_GAP * longest_px)
+    )
+    pictures = [Image.fromarray(frame_HWC) for frame_HWC in frames_THWC]
     buffer = io.BytesIO()
     if is_clip and is_moving:
         shown = [_within(picture, longest_px) for picture in pictures]
@@ -59,7 +61,9 @@ def media_type(thumbnail: bytes) -> str:
 
 def _within(picture: Image.Image, longest_px: int) -> Image.Image:
     picture = picture.copy()
-    picture.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    picture.thumbnail(
+        (longest_px, longest_px), Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP
+    )
     return picture
 
 
