@@ -1,8 +1,9 @@
 """The readers: processes that fill shared memory with batches, which a loader hands out in order.
 
-A process that has to wait for a batch reads too: the batch's last samples, while its reader comes
-from the first. So a loader keeps one processor more at work than it has readers, and only while
-there is nothing else for that one to do.
+All of them read every batch, each its share of the samples. So all processors read at the same time
+or none does: training on a CPU, whose threads wait for each other, is held up half as long as by
+one reader that has a batch of its own. A loader that has to wait for a batch reads too, from its
+end, while the readers come from its beginning.
 
 Each reader has a pipe of its own and there is no lock, so one that is killed at any moment is
 noticed at once and holds up nobody. (torch's ``DataLoader`` shares semaphores among its workers;
@@ -22,6 +23,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import cast
@@ -33,7 +35,7 @@ from finelens.allocator import keep_freed_memory
 from finelens.data.dataset import Batch, PictureDataset, SampleKey, Told
 from finelens.errors import RunError
 
-_NUM_SLOTS = 2  # a reader fills one while the other waits to be fetched
+_NUM_SLOTS = 4  # batches read ahead
 _SECONDS_TO_END = 5.0
 
 
@@ -43,7 +45,7 @@ class Readers:
     Args:
         dataset: As it is now; the processes do not see later changes.
         num_processes: 1 or more.
-        most_samples: Of a batch; decides the shared memory, two batches a process.
+        most_samples: Of a batch; decides the shared memory, which is four batches.
         pin_memory: Whether batches come in page-locked memory, for a CUDA device.
     """
 
@@ -62,24 +64,25 @@ class Readers:
         self._dataset = dataset
         self._pin_memory = pin_memory
         self._turn = 0
+        self._asked: deque[tuple[int, Sequence[SampleKey]]] = deque()
         *of_sample, channels, height, width = dataset.shape
+        is_forked = context.get_start_method() == "fork"
         # channels last, as pictures are decoded and as models prefer them
         shape = (_NUM_SLOTS, most_samples, *of_sample, height, width, channels)
-        is_forked = context.get_start_method() == "fork"
+        self._slots = slots = _Slots(
+            _shared_bytes(shape, is_forked=is_forked).movedim(-1, -3),
+            _shared_bytes((_NUM_SLOTS, most_samples), is_forked=is_forked),
+        )
         pipes = [context.Pipe() for _ in range(num_processes)]
         ends = [end for pipe in pipes for end in pipe]
         self._readers: list[_Reader] = []
         for here, there in pipes:
-            slots = _Slots(
-                _shared_bytes(shape, is_forked=is_forked).movedim(-1, -3),
-                _shared_bytes((_NUM_SLOTS, most_samples), is_forked=is_forked),
-            )
             others = [end for end in ends if end is not there]
             process = context.Process(  # pyright: ignore[reportAttributeAccessIssue]  # of any context
                 target=_serve, args=(dataset, there, others, slots), daemon=True
             )
             process.start()
-            self._readers.append(_Reader(here, process, slots))
+            self._readers.append(_Reader(here, process))
         for _, there in pipes:
             there.close()
         # a reader whose pipe is closed ends by itself: no process outlives a forgotten loader
@@ -96,40 +99,59 @@ class Readers:
         """
         self._turn += 1
         turn, todo = self._turn, iter(keys)
-        asked: deque[tuple[_Reader, Sequence[SampleKey]]] = deque()
-        for _ in range(_NUM_SLOTS):
-            for reader in self._readers:
-                reader.forget_all_but(_NUM_SLOTS - 1)
-                self._ask_next(reader, todo, asked)
-        while asked:
+        self._forget()
+        for slot, of_batch in enumerate(islice(todo, _NUM_SLOTS)):
+            self._ask(slot, of_batch)
+        while self._asked:
+            slot, of_batch = self._asked.popleft()
+            batch = self._fetch(slot, of_batch)
+            for following in islice(todo, 1):
+                self._ask(slot, following)
+            yield batch
             if turn != self._turn:
                 raise RuntimeError("these batches were left for others, which the readers now read")
-            reader, of_batch = asked.popleft()
-            # what an epoch left early had asked for comes first
-            reader.forget_all_but(1 + sum(other is reader for other, _ in asked))
-            batch = self._fetch(reader, of_batch)
-            self._ask_next(reader, todo, asked)
-            yield batch
 
-    @staticmethod
-    def _ask_next(
-        reader: _Reader,
-        todo: Iterator[Sequence[SampleKey]],
-        asked: deque[tuple[_Reader, Sequence[SampleKey]]],
-    ) -> None:
-        of_batch = next(todo, None)
-        if of_batch is not None:
-            reader.ask(of_batch)
-            asked.append((reader, of_batch))
+    def _ask(self, slot: int, keys: Sequence[SampleKey]) -> None:
+        self._slots.is_read[slot] = 0
+        for reader, rows in self._shares(keys):
+            reader.ask(slot, rows, [keys[row] for row in rows])
+        self._asked.append((slot, keys))
 
-    def _fetch(self, reader: _Reader, keys: Sequence[SampleKey]) -> Batch:
-        helped = reader.help(self._dataset, keys)
-        told, shared_BCHW = reader.fetch(len(keys))
-        # each sample was read by the process, or here, or by both and the same
-        told = [helped[number] if one is None else one for number, one in enumerate(told)]
-        # the process fills the shared memory anew
+    def _fetch(self, slot: int, keys: Sequence[SampleKey]) -> Batch:
+        told = self._help(slot, keys)
+        for reader, rows in self._shares(keys):
+            # each sample was read by the process, or here, or by both and the same
+            told |= {row: one for row, one in zip(rows, reader.fetch(), strict=True) if one}
+        shared_BCHW = self._slots.images[slot, : len(keys)]
+        # the processes fill the shared memory anew
         images_BCHW = shared_BCHW.pin_memory() if self._pin_memory else shared_BCHW.clone()
-        return self._dataset.batch(keys, images_BCHW, told)
+        return self._dataset.batch(keys, images_BCHW, [told[row] for row in range(len(keys))])
+
+    def _help(self, slot: int, keys: Sequence[SampleKey]) -> dict[int, Told]:
+        """Read samples of the oldest batch from its end, as long as its readers are not done.
+
+        Where they meet, both read one sample. Returns what is said of those read here, by row.
+        """
+        told = {}
+        for row in reversed(range(len(keys))):
+            if not self._readers[row % len(self._readers)].has_answered():
+                told[row] = self._dataset.read(keys[row], self._slots.images[slot, row])
+                self._slots.is_read[slot, row] = 1
+        return told
+
+    def _forget(self) -> None:
+        """Let the readers leave out what an epoch left early had asked for."""
+        for slot, _ in self._asked:
+            self._slots.is_read[slot] = 1
+        while self._asked:
+            _, keys = self._asked.popleft()
+            for reader, _ in self._shares(keys):
+                reader.fetch()
+
+    def _shares(self, keys: Sequence[SampleKey]) -> Iterator[tuple[_Reader, range]]:
+        """Return the readers that read samples of a batch, with the rows of theirs."""
+        for first, reader in enumerate(self._readers[: len(keys)]):
+            yield reader, range(first, len(keys), len(self._readers))
 
     def close(self) -> None:
         """End the processes now, in the middle of a batch if need be."""
@@ -144,9 +166,9 @@ class Readers:
 
 @dataclass(frozen=True)
 class _Slots:
-    """Memory that a reader and its parent share: batches, and which samples the parent has read.
+    """Memory that readers and their parent share: batches, and which samples the parent has read.
 
-    uint8 (2, B, [T,] C, S, S) and (2, B).
+    uint8 (4, B, [T,] C, S, S) and (4, B).
     """
 
     images: Tensor
@@ -154,57 +176,34 @@ class _Slots:
 
 
 class _Reader:
-    """The parent's side of one process: what it was asked and has not been fetched yet."""
+    """The parent's side of one process."""
 
-    def __init__(self, pipe: Connection, process: BaseProcess, slots: _Slots) -> None:
+    def __init__(self, pipe: Connection, process: BaseProcess) -> None:
         self.process = process
         self._pipe = pipe
-        self._slots = slots
-        self._next_slot = 0
-        self._asked: deque[int] = deque()
 
-    def ask(self, keys: Sequence[SampleKey]) -> None:
-        slot, self._next_slot = self._next_slot, (self._next_slot + 1) % _NUM_SLOTS
-        self._slots.is_read[slot] = 0
+    def ask(self, slot: int, rows: range, keys: Sequence[SampleKey]) -> None:
+        """Ask for the samples of keys, in these rows of a slot."""
         try:
-            self._pipe.send((slot, keys))
+            self._pipe.send((slot, rows, keys))
         except OSError as error:
             raise self._death() from error
-        self._asked.append(slot)
 
-    def help(self, dataset: PictureDataset, keys: Sequence[SampleKey]) -> dict[int, Told]:
-        """Read samples of the oldest question from its end, until it is answered.
+    def has_answered(self) -> bool:
+        """Return whether the oldest question is answered, or never will be."""
+        return self._pipe.poll()
 
-        Both may read one sample when they meet: it is the same. Returns what is said of the
-        samples read here, by their place.
-        """
-        slot, told = self._asked[0], {}
-        for number in reversed(range(len(keys))):
-            if self._pipe.poll():
-                break
-            told[number] = dataset.read(keys[number], self._slots.images[slot, number])
-            self._slots.is_read[slot, number] = 1
-        return told
-
-    def fetch(self, num_samples: int) -> tuple[list[Told | None], Tensor]:
-        """Return what the oldest question gave; its memory holds until two more are asked.
-
-        Of samples that were read here the process says nothing.
-        """
+    def fetch(self) -> list[Told | None]:
+        """Return what the process says of its samples; None of those that were read here."""
         if self._pipe not in wait([self._pipe, self.process.sentinel]):
             raise self._death()
         try:
             told = self._pipe.recv()
         except (EOFError, OSError) as error:
             raise self._death() from error
-        slot = self._asked.popleft()
         if isinstance(told, str):
             raise RuntimeError(f"a loader process failed:\n{told}")
-        return cast("list[Told | None]", told), self._slots.images[slot, :num_samples]
-
-    def forget_all_but(self, num_latest: int) -> None:
-        while len(self._asked) > num_latest:
-            self.fetch(0)
+        return cast("list[Told | None]", told)
 
     def _death(self) -> RunError:
         self.process.join(_SECONDS_TO_END)
@@ -236,12 +235,12 @@ def _serve(
         other.close()
     try:
         while True:
-            slot, keys = pipe.recv()
+            slot, rows, keys = pipe.recv()
             images_BCHW, is_read = slots.images[slot], slots.is_read[slot]
             try:
                 told = [
-                    None if is_read[number] else dataset.read(key, images_BCHW[number])
-                    for number, key in enumerate(keys)
+                    None if is_read[row] else dataset.read(key, images_BCHW[row])
+                    for row, key in zip(rows, keys, strict=True)
                 ]
             except Exception:  # noqa: BLE001  # told to the parent, which raises
                 told = traceback.format_exc()
