@@ -123,7 +123,8 @@ class PictureDataset:
     def __getitem__(self, key: SampleKey) -> Sample:
         """Return the sample of (seed, epoch, index); an unreadable picture never raises here."""
         _, _, index = key
-        view_CHW, told = self._view(key)
+        with one_thread():
+            view_CHW, told = self._view(key)
         return Sample(view_CHW, torch.tensor(self.targets_NK[index]), index, told)
 
     def read_batch(self, keys: Sequence[SampleKey], *, pin_memory: bool = False) -> Batch:
@@ -132,14 +133,14 @@ class PictureDataset:
         shape = (len(keys), *of_sample, height, width, channels)
         images_BHWC = torch.empty(shape, dtype=torch.uint8, pin_memory=pin_memory)
         images_BCHW = images_BHWC.movedim(-1, -3)
-        with one_thread():
-            told = [self.read(key, view) for key, view in zip(keys, images_BCHW, strict=True)]
+        told = [self.read(key, view) for key, view in zip(keys, images_BCHW, strict=True)]
         return self.batch(keys, images_BCHW, told)
 
     def read(self, key: SampleKey, into_CHW: Tensor) -> Told:
         """Write the view of (seed, epoch, index) to ``into_CHW``; return what is said of it."""
-        view_CHW, told = self._view(key)
-        into_CHW.copy_(view_CHW)
+        with one_thread():
+            view_CHW, told = self._view(key)
+            into_CHW.copy_(view_CHW)
         return told
 
     def batch(self, keys: Sequence[SampleKey], images_BCHW: Tensor, told: Sequence[Told]) -> Batch:
@@ -168,14 +169,12 @@ class PictureDataset:
         seed, epoch, index = key
         began = time.perf_counter()
         try:
-            with one_thread():
-                begun, note = self._begun(index)
+            begun, note = self._begun(index)
         except DataError as error:
             # between processes it travels as text
             return torch.zeros(self.shape, dtype=torch.uint8), Told(str(error))
         read = time.perf_counter()
-        with one_thread():
-            view = self.view.draw(begun, sample_generator(seed, epoch, index))
+        view = self.view.draw(begun, sample_generator(seed, epoch, index))
         return view, Told(None, note, read - began, time.perf_counter() - read)
 
     def _begun(self, index: int) -> tuple[Tensor, str | None]:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from torchvision.transforms.v2 import functional
 
 from finelens.data.box import Box
 from finelens.data.images import ImageArray
+from finelens.data.one_thread import one_thread
 from finelens.errors import ConfigError, did_you_mean
 
 Triple = tuple[float, float, float]
@@ -119,6 +121,12 @@ class Preprocessing:
         Takes shapes that end in (C, H, W), such as (B, C, S, S) or (B, T, C, S, S), and keeps
         the memory format.
         """
+        # a thread woken to help would spin for milliseconds after it, and take the time of a
+        # reader of pictures
+        with one_thread() if images.device.type == "cpu" else nullcontext():
+            return self._normalised(images)
+
+    def _normalised(self, images: Tensor) -> Tensor:
         scale = torch.tensor(self.std, device=images.device).mul_(255).reciprocal_()
         shift = torch.tensor(self.mean, device=images.device).mul_(255)
         if images.stride(-3) != 1:

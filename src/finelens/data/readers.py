@@ -33,6 +33,7 @@ from torch import Tensor
 
 from finelens.allocator import keep_freed_memory
 from finelens.data.dataset import Batch, PictureDataset, SampleKey, Told
+from finelens.data.one_thread import one_thread
 from finelens.errors import RunError
 
 _NUM_SLOTS = 4  # batches read ahead
@@ -123,8 +124,10 @@ class Readers:
             # each sample was read by the process, or here, or by both and the same
             told |= {row: one for row, one in zip(rows, reader.fetch(), strict=True) if one}
         shared_BCHW = self._slots.images[slot, : len(keys)]
-        # the processes fill the shared memory anew
-        images_BCHW = shared_BCHW.pin_memory() if self._pin_memory else shared_BCHW.clone()
+        # the processes fill the shared memory anew; a thread woken to help with the copy would
+        # spin for milliseconds after it, and keep a reader from its processor
+        with one_thread():
+            images_BCHW = shared_BCHW.pin_memory() if self._pin_memory else shared_BCHW.clone()
         return self._dataset.batch(keys, images_BCHW, [told[row] for row in range(len(keys))])
 
     def _help(self, slot: int, keys: Sequence[SampleKey]) -> dict[int, Told]:
