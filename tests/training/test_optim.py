@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 
@@ -126,3 +128,30 @@ def test_nesterov_without_momentum_is_told(classifier):
 def test_biases_and_norms_decay_where_asked_as_in_torchs_own_sgd(classifier):
     groups = parameter_groups(classifier, lr=0.1, weight_decay=0.05, decay_vectors=True)
     assert {decay for _, decay in rates(classifier, groups).values()} == {0.05}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        OptimizerConfig(name="sgd", momentum=0.9, nesterov=True),
+        OptimizerConfig(name="adam"),
+        OptimizerConfig(name="adamw", weight_decay=0.05),
+    ],
+)
+def test_fused_updates_are_those_of_torchs_plain_loop(classifier, config):
+    plain = copy.deepcopy(classifier)
+    optimizers = [
+        build_optimizer(config, model, lr=0.01, backbone_lr=0.001) for model in (classifier, plain)
+    ]
+    assert optimizers[0].param_groups[0]["fused"]
+    for group in optimizers[1].param_groups:
+        group.update(fused=False, foreach=False)
+    for update in range(5):
+        generator = torch.Generator().manual_seed(update)
+        for one, other in zip(classifier.parameters(), plain.parameters(), strict=True):
+            one.grad = torch.randn(one.shape, generator=generator)
+            other.grad = one.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for one, other in zip(classifier.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
