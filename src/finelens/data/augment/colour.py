@@ -134,4 +134,6 @@ def _recolour(view_CHW: Tensor, factors: np.ndarray, order: np.ndarray) -> Tenso
     shift_TC1 = torch.from_numpy(offset_CT.T[..., None] + 0.5).to(torch.float32)
     matrices_TCC = torch.from_numpy(matrix).to(torch.float32).expand(len(colours_TCN), 3, 3)
     colours_TCN = torch.baddbmm(shift_TC1, matrices_TCC, colours_TCN)
-    return colours_TCN.clamp_(0, 255).to(torch.uint8).view(view_CHW.shape)
+    # numpy's conversion takes a fifth of the time of torch's
+    levels_TCN = colours_TCN.clamp_(0, 255).numpy().astype(np.uint8)
+    return torch.from_numpy(levels_TCN).view(view_CHW.shape)
