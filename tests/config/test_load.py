@@ -6,6 +6,7 @@ from finelens.config.load import (
     dump_recipe,
     load_recipe,
     parse_recipe,
+    read_run_recipe,
     read_yaml,
 )
 from finelens.config.packaged import recipe_names
@@ -49,6 +50,17 @@ def test_every_packaged_recipe_is_the_same_after_writing_every_default_out(name,
     assert parse_recipe(read_yaml(path), origin="x") == recipe
     assert load_recipe(str(path)) == recipe
     assert set(read_yaml(path)) == set(Recipe.model_fields)
+
+
+def test_a_run_older_than_the_reducing_gap_has_none(tmp_path):
+    recipe = load_recipe("finetune", ["input.reducing_gap=3"])
+    path = tmp_path / "recipe.yaml"
+    path.write_text(dump_recipe(recipe), encoding="utf-8")
+    assert read_run_recipe(path) == recipe
+    path.write_text(path.read_text("utf-8").replace("  reducing_gap: 3.0\n", ""), "utf-8")
+    assert "reducing_gap" not in read_yaml(path)["input"]
+    older = recipe.input.model_copy(update={"reducing_gap": None})
+    assert read_run_recipe(path) == recipe.model_copy(update={"input": older})
 
 
 def test_values_that_look_like_others_come_back_as_they_were(load):

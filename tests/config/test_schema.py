@@ -99,6 +99,7 @@ def test_numbers_are_finite(section, key, value):
         ({"decide": {"threshold": 1.5}}, "less than or equal to 1"),
         ({"input": {"mean": [123.7, 116.3, 103.5]}}, ""),
         ({"input": {"std": [0.2, 0.0, 0.2]}}, "greater than 0"),
+        ({"input": {"reducing_gap": 0.5}}, "greater than or equal to 1"),
         ({"train": {"checkpoint_minutes": 6}}, "less than or equal to 5"),
         ({"optimizer": {"lr": 0}}, "greater than 0"),
         ({"seed": -1}, "greater than or equal to 0"),

@@ -60,3 +60,10 @@ def test_preprocessing_is_the_recipes_where_it_speaks():
     found = build_preprocessing(given, SPEC)
     assert (found.size, found.mean, found.std) == (160, (0.5, 0.5, 0.5), (0.2, 0.2, 0.1))
     assert (found.resize, found.crop_fraction, found.interpolation) == ("squash", 0.9, "bilinear")
+
+
+@pytest.mark.parametrize(("gap", "least_side"), [(2.0, 640), (3.0, 960), (None, None)])
+def test_a_recipe_says_how_much_of_a_big_jpeg_is_decoded(gap, least_side):
+    found = build_preprocessing(InputConfig(reducing_gap=gap), SPEC)
+    assert (found.reducing_gap, found.least_side) == (gap, least_side)
+    assert build_preprocessing(InputConfig(), SPEC).reducing_gap == 2.0

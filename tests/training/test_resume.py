@@ -355,6 +355,19 @@ def test_resuming_says_at_once_where_it_goes_on(tmp_path, table_data, tiny_setti
     assert not (run / "checkpoints" / "previous.pt").exists()
 
 
+def test_a_run_older_than_the_reducing_gap_goes_on_with_pictures_of_full_size(
+    tmp_path, table_data, tiny_settings
+):
+    run = stopped_run(table_data, tiny_settings, tmp_path / "run")
+    recipe = (run / "recipe.yaml").read_text(encoding="utf-8")
+    older = recipe.replace("  reducing_gap: 2.0\n", "")
+    assert older != recipe
+    (run / "recipe.yaml").write_text(older, encoding="utf-8")
+    finelens.resume(run)
+    preprocessing = json.loads((run / "model" / "preprocessing.json").read_text(encoding="utf-8"))
+    assert preprocessing["reducing_gap"] is None
+
+
 def test_resuming_what_was_trained_says_that_only_scoring_is_left(
     tmp_path, table_data, tiny_settings
 ):

@@ -138,7 +138,7 @@ def _build_recipe_panels(name: str, recipe: Recipe, size: int | None) -> tuple[s
 
 def _build_preprocessing(config: InputConfig, size: int | None) -> Preprocessing:
     own = Preprocessing(_SIZE, _MEAN, _STD).to_json()
-    given = config.model_dump(exclude_none=True)
+    given = config.given
     if size is not None:
         given["size"] = size
     elif given.get("size") == "auto":

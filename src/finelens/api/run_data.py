@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from finelens.config.load import parse_recipe, read_yaml
+from finelens.config.load import read_run_recipe
 from finelens.data.manifest import Manifest, read_manifest
 from finelens.data.sources.read import read_source
 from finelens.errors import DataError, RunError
@@ -38,7 +38,7 @@ def other_manifest(
             pictures.
     """
     task, is_clips = saved.task, saved.preprocessing.frames is not None
-    recipe = parse_recipe(read_yaml(directory.recipe), origin=str(directory.recipe))
+    recipe = read_run_recipe(directory.recipe)
     manifest = read_source(
         data,
         task=task.kind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from finelens.config.load import load_recipe, parse_recipe, read_yaml
+from finelens.config.load import load_recipe, read_run_recipe
 from finelens.config.packaged import recipe_names
 from finelens.config.schema import Recipe
 from finelens.errors import ConfigError
@@ -51,7 +51,7 @@ def summary(
     run = open_run(folder, complete=False)
     if run.is_complete:
         return _of_model(run.model)
-    known = parse_recipe(read_yaml(run.recipe), origin=str(run.recipe))
+    known = read_run_recipe(run.recipe)
     return _of_recipe(known, len(read_json(run.environment)["classes"]))
 
 

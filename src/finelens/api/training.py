@@ -13,7 +13,7 @@ import torch
 from finelens.api.environment import describe_environment
 from finelens.api.recipe_choice import choose_recipe
 from finelens.api.training_data import Found, complete_manifest, read_recipe_data
-from finelens.config.load import dump_recipe, load_recipe, parse_recipe, read_yaml
+from finelens.config.load import dump_recipe, load_recipe, parse_recipe, read_run_recipe
 from finelens.config.schema import Recipe
 from finelens.config.settings import apply_setting
 from finelens.data.demo.supply import supply_clips, supply_pictures
@@ -100,7 +100,7 @@ def resume(run: str | Path, *, progress: Progress | None = None) -> Path:
         if not directory.report.is_file():
             write_report(directory)
         return directory.root
-    recipe = parse_recipe(read_yaml(directory.recipe), origin=str(directory.recipe))
+    recipe = read_run_recipe(directory.recipe)
     if has_state(directory.checkpoints):
         # all weights are in it: neither their file nor the network is needed again
         bare = recipe.model.model_copy(update={"weights": None, "pretrained": False})

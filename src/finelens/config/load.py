@@ -42,6 +42,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return _read_mapping(read_text(path), str(path))
 
 
+def read_run_recipe(path: Path) -> Recipe:
+    """Return the recipe that a run wrote down, with every default of its day.
+
+    Without ``input.reducing_gap`` it is older than that, of a run that sees every picture decoded
+    at full size: there it is None.
+
+    Raises:
+        ConfigError: As ``read_yaml`` and ``parse_recipe``.
+    """
+    content = read_yaml(path)
+    seen = content.get("input")
+    if isinstance(seen, dict):
+        seen.setdefault("reducing_gap", None)
+    return parse_recipe(content, origin=str(path))
+
+
 def parse_recipe(content: dict[str, Any], *, origin: str) -> Recipe:
     """Return the recipe of a mapping, as ``dump_recipe`` or YAML gives it.
 

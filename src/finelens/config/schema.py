@@ -102,6 +102,16 @@ class InputConfig(Section):
     start: int = Field(
         default=0, ge=0, description="frames of a clip that are left out at its beginning"
     )
+    reducing_gap: Annotated[float, Field(ge=1.0)] | None = Field(
+        default=2.0,
+        description="how many times the side that a view needs a big JPEG is decoded with, at "
+        "least: at 1/2, 1/4 or 1/8 of its size where that is enough; null: always whole",
+    )
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Return what is not left to the backbone, by the names that ``Preprocessing`` has."""
+        return self.model_dump(exclude_none=True) | {"reducing_gap": self.reducing_gap}
 
 
 class HeadConfig(Section):

@@ -95,8 +95,7 @@ def build_preprocessing(input: InputConfig, spec: InputSpec) -> Preprocessing:  
         crop_fraction=spec.crop_fraction,
         interpolation=spec.interpolation,
     )
-    given = input.model_dump(exclude_none=True)
-    return Preprocessing.from_json(own.to_json() | given)
+    return Preprocessing.from_json(own.to_json() | input.given)
 
 
 def _check_time(backbone: Backbone, pooling: str, frames: int | None) -> None:
