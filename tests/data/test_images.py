@@ -1,12 +1,13 @@
 import io
 import struct
+import warnings
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from finelens.data.images import decode_image, read_image
+from finelens.data.images import PICTURE_KINDS, decode_image, picture_size, read_image
 from finelens.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -398,7 +399,7 @@ def png_chunk(name, content):
     return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
 
 
-def test_decompression_bombs_are_errors():
+def test_decompression_bombs_are_errors(tmp_path):
     header = struct.pack(">IIBBBBB", 30000, 30000, 8, 0, 0, 0, 0)
     pixels = png_chunk(b"IDAT", zlib.compress(b"\0" * 1000))
     png = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + pixels + png_chunk(b"IEND", b"")
@@ -408,6 +409,34 @@ def test_decompression_bombs_are_errors():
     for data, least_side in [(png, None), (bytes(jpeg), None), (bytes(jpeg), 1)]:
         with pytest.raises(DataError, match="a: too many pixels, it may be a decompression bomb"):
             decode_image(data, "a", least_side=least_side)
+        (tmp_path / "a").write_bytes(data)
+        with pytest.raises(Image.DecompressionBombError):
+            picture_size(tmp_path / "a")
+
+
+@pytest.mark.parametrize("kind", PICTURE_KINDS)
+def test_the_size_is_told_by_the_header_alone(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20 * 90)
+    # a TIFF's directory lies at its end, and a WebP tells how long it is
+    whole = encoded(smooth(20, 120), kind)
+    (tmp_path / "a").write_bytes(whole if kind in {"TIFF", "WEBP"} else whole[: len(whole) * 3 // 4])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert picture_size(tmp_path / "a") == (20, 120)
+
+
+def test_the_size_is_found_behind_a_long_beginning(tmp_path):
+    data = encoded(smooth(20, 120), "JPEG", icc_profile=bytes(200_000))
+    assert data.index(b"\xff\xda") > 200_000
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert picture_size(tmp_path / "a.jpg") == (20, 120)
+
+
+def test_what_is_no_known_picture_has_no_size(tmp_path):
+    for data in (b"", b"no picture", b"\xff\xd8\xff and no more", encoded(smooth(), "PPM")):
+        (tmp_path / "a").write_bytes(data)
+        with pytest.raises(DataError, match=r"a: not a picture, or its beginning is damaged$"):
+            picture_size(tmp_path / "a")
 
 
 @pytest.mark.parametrize(("name", "is_told"), [("a.MP4", True), ("a.gif", False), ("mp4", False)])

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from finelens.data.example import read_example
+from finelens.data.images import picture_size
+from finelens.errors import DataError
 
 _MOST_READ = 256
 
@@ -47,7 +49,6 @@ def median_shorter_side(paths: Sequence[str], *, frames: int | None = None) -> i
 def _told_size(path: str) -> tuple[int, int] | None:
     """Return height and width as a picture file's beginning tells them, None where it does not."""
     try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return picture_size(path)
+    except (DataError, Image.DecompressionBombError):
         return None

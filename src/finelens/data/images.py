@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -30,6 +31,7 @@ _DECODER_ERRORS = (
 _JPEG_DAMAGE = ("remature end", "bad Huffman code", "bad arithmetic code", "found marker")
 _VIDEOS = tuple(name for name in CLIP_EXTENSIONS if name != ".gif")
 _JPEG_EXIF, _JPEG_SCAN = 0xE1, 0xDA
+_HEAD_BYTES = 2**16  # where nearly every header ends
 # libjpeg offers every eighth, and has fast code for these parts
 _DIVISORS = (8, 4, 2)
 _TIFF_PHOTOMETRIC, _TIFF_BITS = 262, 258
@@ -47,6 +49,32 @@ def read_image(path: str | Path, *, least_side: int | None = None) -> ImageArray
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DataError(f"{path}: cannot be opened: {reason}") from error
     return decode_image(encoded, str(path), least_side=least_side)
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """Return a picture file's height and width, pixels, as its header tells them.
+
+    They are those of the file: a picture that its EXIF data turn has them the other way round.
+    Nothing is decoded, so what follows the header may be damaged.
+
+    Raises:
+        DataError: If no header can be read; the message begins with the path.
+        Image.DecompressionBombError: If it tells of more pixels than ``decode_image`` takes.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+            if _is_jpeg(head):
+                # a large preview or colour profile may come first
+                size = _jpeg_size(head) or _jpeg_size(head + file.read())
+                if size is not None:
+                    return size
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=PICTURE_KINDS) as image:
+                return image.height, image.width
+    except _DECODER_ERRORS as error:
+        raise DataError(f"{path}: not a picture, or its beginning is damaged") from error
 
 
 def decode_image(encoded: bytes, name: str, *, least_side: int | None = None) -> ImageArray:
@@ -76,7 +104,7 @@ def decode_image(encoded: bytes, name: str, *, least_side: int | None = None) ->
     if not encoded:
         raise DataError(f"{name}: the file is empty")
     try:
-        if encoded.startswith(b"\xff\xd8\xff"):
+        if _is_jpeg(encoded):
             picture = _decode_jpeg(encoded, least_side)
             return _decode_by_pillow(encoded) if picture is None else picture
         return _decode_by_pillow(encoded)
@@ -97,6 +125,10 @@ def decode_image(encoded: bytes, name: str, *, least_side: int | None = None) ->
         raise DataError(f"{name}: the picture is truncated or damaged ({reason})") from error
 
 
+def _is_jpeg(encoded: bytes) -> bool:
+    return encoded.startswith(b"\xff\xd8\xff")
+
+
 def _is_video_name(name: str) -> bool:
     """Return whether a file's name is that of a video; a GIF may be a picture."""
     return name.lower().endswith(_VIDEOS)
@@ -107,9 +139,7 @@ def _decode_jpeg(encoded: bytes, least_side: int | None) -> ImageArray | None:
     try:
         told_height, told_width, colourspace, _ = simplejpeg.decode_jpeg_header(encoded)
         height, width = int(told_height), int(told_width)
-        limit = Image.MAX_IMAGE_PIXELS
-        if limit is not None and height * width > 2 * limit:
-            raise Image.DecompressionBombError(f"{width} x {height} pixels")
+        _check_pixels(height, width)
         is_cmyk = colourspace in {"CMYK", "YCCK"}
         mode = "CMYK" if is_cmyk else "RGB"
         divisor = _divisor(min(height, width), least_side)
@@ -125,6 +155,22 @@ def _decode_jpeg(encoded: bytes, least_side: int | None) -> ImageArray | None:
             raise
         return None
     return _upright(_without_black(picture) if is_cmyk else picture, _jpeg_orientation(encoded))
+
+
+def _jpeg_size(encoded: bytes) -> tuple[int, int] | None:
+    """Return height and width, or None where only Pillow may know what to do."""
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(encoded)
+    except ValueError:
+        return None
+    _check_pixels(int(height), int(width))
+    return int(height), int(width)
+
+
+def _check_pixels(height: int, width: int) -> None:
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and height * width > 2 * limit:
+        raise Image.DecompressionBombError(f"{width} x {height} pixels")
 
 
 def _divisor(shorter_side: int, least_side: int | None) -> int:

@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.dataset import PictureDataset, Sample
 from finelens.data.example import Span
-from finelens.data.images import PICTURE_KINDS
+from finelens.data.images import PICTURE_KINDS, picture_size
 from finelens.data.one_thread import one_thread
 from finelens.data.preprocessing import Preprocessing
 from finelens.data.video_file import open_video
@@ -168,9 +167,7 @@ def check_picture(path: str, limits: Limits) -> None:
         DataError: If there is no header to read; the message begins with the path.
     """
     try:
-        width, height = _picture_size(Path(path))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, TypeError) as error:
-        raise DataError(f"{path}: not a picture, or its beginning is damaged") from error
+        height, width = picture_size(path)
     except Image.DecompressionBombError:
         raise RefusedError("too-many-pixels", _too_many("picture", limits)) from None
     if width * height > limits.pixels:
@@ -249,19 +246,6 @@ def _refusal(kind: Kind, detail: str) -> bytes:
 def _without_path(message: str, path: str) -> str:
     # where the file lies is nobody's business
     return message.removeprefix(f"{path}: ").replace(path, "the file")
-
-
-def _picture_size(path: Path) -> tuple[int, int]:
-    encoded = path.read_bytes()
-    if encoded.startswith(b"\xff\xd8\xff"):
-        try:
-            height, width, _, _ = simplejpeg.decode_jpeg_header(encoded)
-        except ValueError:
-            pass  # Pillow may know what to do
-        else:
-            return int(width), int(height)
-    with Image.open(path, formats=PICTURE_KINDS) as image:
-        return image.size
 
 
 def _too_many(what: str, limits: Limits) -> str:
