@@ -187,7 +187,8 @@ class Fit:
         if accelerator.num_processes == 1:
             return classifier
         model = accelerator.prepare(classifier)
-        # accelerate puts autocast around the classifier's own forward; scoring is in fp32
+        # accelerate puts autocast around the classifier's own forward; scoring, which calls the same
+        # classifier, has one of its own in the training's precision (``Passes``)
         accelerator.unwrap_model(model, keep_fp32_wrapper=False)
         return model
 
