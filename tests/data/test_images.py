@@ -419,7 +419,9 @@ def test_the_size_is_told_by_the_header_alone(tmp_path, kind, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20 * 90)
     # a TIFF's directory lies at its end, and a WebP tells how long it is
     whole = encoded(smooth(20, 120), kind)
-    (tmp_path / "a").write_bytes(whole if kind in {"TIFF", "WEBP"} else whole[: len(whole) * 3 // 4])
+    (tmp_path / "a").write_bytes(
+        whole if kind in {"TIFF", "WEBP"} else whole[: len(whole) * 3 // 4]
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert picture_size(tmp_path / "a") == (20, 120)
