@@ -1,16 +1,7 @@
-import gc
-import multiprocessing
-import os
 import random
-import signal
-import subprocess
-import sys
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import torch
 from PIL import Image
@@ -19,7 +10,7 @@ from finelens.data.augment.augmentation import Augmentation
 from finelens.data.dataset import PictureDataset
 from finelens.data.loader import Loader, epoch_order
 from finelens.data.preprocessing import Preprocessing
-from finelens.errors import DataError, RunError
+from finelens.errors import DataError
 
 PREPROCESSING = Preprocessing(16, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
@@ -174,31 +165,6 @@ def test_unreadable_picture_keeps_its_row_when_scoring(paths, tmp_path, num_work
     assert not batches[0].images_BCHW[2].any()
 
 
-def test_dead_worker_is_told_in_one_line(paths):
-    others = children()
-    loader = make_loader(paths * 2000, num_workers=1)
-    batches = loader.epoch(0)
-    next(batches)
-    [worker] = children() - others
-    killing = threading.Timer(0.1, os.kill, (worker, signal.SIGKILL))
-    told = r"a loader process died by signal SIGKILL.*num_workers=0"
-    with pytest.raises(RunError, match=told) as caught:
-        killing.start()
-        list(batches)
-    assert "\n" not in str(caught.value)
-    assert worker not in children()
-
-
-def test_workers_leave_interrupts_to_the_parent(paths):
-    others = children()
-    loader = make_loader(paths * 4, num_workers=2)
-    batches = loader.epoch(0)
-    first = next(batches)
-    for worker in children() - others:
-        os.kill(worker, signal.SIGINT)
-    assert_same([first, *batches], make_loader(paths * 4).epoch(0))
-
-
 def test_failed_epoch_ends_its_workers_and_the_next_starts_new_ones(paths, tmp_path):
     others = children()
     loader = make_loader([*paths[:4], str(tmp_path / "later.jpg")], num_workers=2)
@@ -211,179 +177,10 @@ def test_failed_epoch_ends_its_workers_and_the_next_starts_new_ones(paths, tmp_p
     assert children() <= others
 
 
-# a process of its own, not a fork of this one, whose threads may hold locks
-_READ_UNTIL_INTERRUPTED = """
-import os, sys, time
-import numpy as np
-from finelens.data.dataset import PictureDataset
-from finelens.data.loader import Loader
-from finelens.data.preprocessing import Preprocessing
-
-paths = sys.argv[1:] * 2000
-preprocessing = Preprocessing(16, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-dataset = PictureDataset(paths, np.zeros((len(paths), 2), np.float32), preprocessing)
-loader = Loader(dataset, batch_size=4, shuffle=True, seed=7, num_workers=2)
-try:
-    for _ in loader.epoch(0):
-        os.write(1, b".")
-        time.sleep(0.05)
-except KeyboardInterrupt:
-    loader.close()
-    os.write(1, b"stopped")
-"""
-
-
-def test_interrupt_ends_the_workers_without_their_tracebacks(paths, tmp_path):
-    told = tmp_path / "told"
-    command = [sys.executable, "-c", _READ_UNTIL_INTERRUPTED, *paths]
-    with told.open("wb") as file:
-        # as under a terminal: a process group of its own, which Ctrl-C reaches whole
-        reader = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
-    try:
-        started = time.monotonic()
-        while not told.read_bytes().endswith(b".") and time.monotonic() < started + 120:
-            time.sleep(0.05)
-        os.killpg(reader.pid, signal.SIGINT)
-        assert reader.wait(120) == 0, told.read_text()
-    finally:
-        reader.kill()
-    assert told.read_bytes().strip(b".") == b"stopped"
-
-
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_channels_of_views_lie_last_in_memory(paths, num_workers):
     batch = next(make_loader(paths, num_workers=num_workers).epoch(0))
     assert batch.images_BCHW.stride() == (768, 1, 48, 3)
-
-
-class Broken(PictureDataset):
-    def read(self, key, into_CHW):
-        if key[2] == 6 and multiprocessing.parent_process():
-            raise ZeroDivisionError("on purpose")
-        return super().read(key, into_CHW)
-
-
-def test_failure_in_a_worker_comes_with_its_traceback(paths):
-    others = children()
-    dataset = Broken(paths, np.zeros((len(paths), 2), np.float32), PREPROCESSING)
-    loader = Loader(dataset, batch_size=4, shuffle=False, seed=0, num_workers=2)
-    batches = loader.epoch(0)
-    assert next(batches).indices_B.tolist() == [0, 1, 2, 3]
-    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*ZeroDivisionError: on purpose"):
-        next(batches)
-    assert children() <= others
-
-
-class SlowInReaders(PictureDataset):
-    """One whose loader processes take long; notes what is read in this process."""
-
-    def __init__(self, *args, **options):
-        super().__init__(*args, **options)
-        self.read_here = []
-
-    def read(self, key, into_CHW):
-        if multiprocessing.parent_process():
-            time.sleep(0.2)
-        else:
-            self.read_here.append(key[2])
-        return super().read(key, into_CHW)
-
-
-def test_a_loader_that_waits_reads_the_end_of_the_batch_itself(paths, tmp_path):
-    (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    paths = [*paths[:7], str(tmp_path / "broken.jpg"), *paths[8:]]
-    dataset = SlowInReaders(paths, np.zeros((len(paths), 2), np.float32), PREPROCESSING,
-                            on_error="row")  # fmt: skip
-    loader = Loader(dataset, batch_size=8, shuffle=False, seed=0, num_workers=1)
-    batches = list(loader.epoch(0))
-    plain = PictureDataset(paths, dataset.targets_NK, PREPROCESSING, on_error="row")
-    assert_same(batches, Loader(plain, batch_size=8, shuffle=False, seed=0).epoch(0))
-    assert dataset.read_here[:3] == [7, 6, 5]
-    assert [error is not None for error in batches[0].errors] == [False] * 7 + [True]
-
-
-def test_batches_outlive_the_memory_they_came_in(paths):
-    batches = list(make_loader(paths * 4, num_workers=2).epoch(0))
-    assert_same(batches, make_loader(paths * 4).epoch(0))
-
-
-@pytest.mark.parametrize("num_taken", [1, 2, 3])
-def test_epochs_left_one_after_the_other_leave_nothing_behind(paths, num_taken):
-    loader = make_loader(paths * 3, num_workers=2)
-    left = [loader.epoch(epoch) for epoch in range(3)]
-    for batches in left:
-        for _ in range(num_taken):
-            next(batches)
-    assert_same(loader.epoch(3), make_loader(paths * 3).epoch(3))
-    with pytest.raises(RuntimeError, match="left for others"):
-        next(left[-1])
-
-
-def ends_soon(is_running):
-    last = time.monotonic() + 20
-    while is_running() and time.monotonic() < last:
-        time.sleep(0.02)
-    return not is_running()
-
-
-def test_workers_end_with_a_forgotten_loader(paths):
-    others = children()
-    loader = make_loader(paths, num_workers=2)
-    next(loader.epoch(0))
-    assert len(children() - others) == 2
-    del loader
-    gc.collect()
-    assert ends_soon(lambda: children() - others)
-
-
-def test_workers_end_when_the_parent_is_killed(paths, tmp_path):
-    told = tmp_path / "told"
-    command = [sys.executable, "-c", _READ_UNTIL_INTERRUPTED, *paths]
-    with told.open("wb") as file, subprocess.Popen(command, stdout=file) as reader:
-        started = time.monotonic()
-        while not told.read_bytes() and time.monotonic() < started + 120:
-            time.sleep(0.05)
-        workers = psutil.Process(reader.pid).children()
-        reader.kill()
-    assert len(workers) == 2
-    # nobody waits for an orphan's exit code: a zombie has ended
-    assert ends_soon(lambda: any(
-        worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers
-    ))  # fmt: skip
-
-
-class Collecting(PictureDataset):
-    def __getitem__(self, key):
-        gc.collect()
-        return super().__getitem__(key)
-
-
-class Discarded:
-    def __init__(self, told):
-        self.told = told
-        self.cycle = self
-
-    def __del__(self):
-        with self.told.open("a") as file:
-            file.write(f"{os.getpid()}\n")
-
-
-def test_workers_do_not_tear_down_what_the_parent_threw_away(paths, tmp_path):
-    dataset = Collecting(paths, np.zeros((len(paths), 2), np.float32), PREPROCESSING)
-    loader = Loader(dataset, batch_size=4, shuffle=False, seed=0, num_workers=1)
-    told = tmp_path / "told"
-    gc.collect()
-    gc.disable()
-    try:
-        Discarded(told)
-        for _ in loader.epoch(0):
-            pass
-    finally:
-        gc.enable()
-    loader.close()
-    assert not told.exists()
-    gc.collect()
-    assert told.read_text().split() == [str(os.getpid())]
 
 
 def test_a_rest_of_one_joins_the_batch_before_it_in_shuffled_epochs_alone(paths):

@@ -13,8 +13,6 @@ one that is killed while it holds one, for want of memory say, leaves training w
 from __future__ import annotations
 
 import gc
-import math
-import mmap
 import multiprocessing
 import signal
 import sys
@@ -29,15 +27,18 @@ from multiprocessing.process import BaseProcess
 from typing import cast
 
 import torch
-from torch import Tensor
 
 from finelens.allocator import keep_freed_memory
 from finelens.data.dataset import Batch, PictureDataset, SampleKey, Told
 from finelens.data.one_thread import one_thread
+from finelens.data.slots import PARENT, READER, Slots
 from finelens.errors import RunError
 
 _NUM_SLOTS = 4  # batches read ahead
 _SECONDS_TO_END = 5.0
+# forked, readers share the dataset's lists; other systems have no safe fork
+_START_METHOD = "fork" if sys.platform == "linux" else None
+_OPEN_ENDS: weakref.WeakSet[Connection] = weakref.WeakSet()
 
 
 class Readers:
@@ -58,36 +59,31 @@ class Readers:
         *,
         pin_memory: bool = False,
     ) -> None:
-        # forked, they share the dataset's lists; other systems have no safe fork
-        context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
+        context = multiprocessing.get_context(_START_METHOD)
         # a batch is copied out of shared memory: into that of an older batch, not into new pages
         keep_freed_memory()
         self._dataset = dataset
         self._pin_memory = pin_memory
         self._turn = 0
-        self._asked: deque[tuple[int, Sequence[SampleKey]]] = deque()
-        *of_sample, channels, height, width = dataset.shape
+        self._asked: deque[_Question] = deque()
+        self._num_asked = 0
         is_forked = context.get_start_method() == "fork"
-        # channels last, as pictures are decoded and as models prefer them
-        shape = (_NUM_SLOTS, most_samples, *of_sample, height, width, channels)
-        self._slots = slots = _Slots(
-            _shared_bytes(shape, is_forked=is_forked).movedim(-1, -3),
-            _shared_bytes((_NUM_SLOTS, most_samples), is_forked=is_forked),
+        self._slots = slots = Slots.make(
+            _NUM_SLOTS, most_samples, dataset.shape, is_forked=is_forked
         )
         pipes = [context.Pipe() for _ in range(num_processes)]
-        ends = [end for pipe in pipes for end in pipe]
+        _OPEN_ENDS.update(end for pipe in pipes for end in pipe)
         self._readers: list[_Reader] = []
         for here, there in pipes:
-            others = [end for end in ends if end is not there]
+            others = [end for end in _OPEN_ENDS if end is not there] if is_forked else []
             process = context.Process(  # pyright: ignore[reportAttributeAccessIssue]  # of any context
                 target=_serve, args=(dataset, there, others, slots), daemon=True
             )
             process.start()
             self._readers.append(_Reader(here, process))
-        for _, there in pipes:
-            there.close()
         # a reader whose pipe is closed ends by itself: no process outlives a forgotten loader
-        self._finalizer = weakref.finalize(self, _close_pipes, [here for here, _ in pipes])
+        _close_ends([there for _, there in pipes])
+        self._finalizer = weakref.finalize(self, _close_ends, [here for here, _ in pipes])
 
     def batches(self, keys: Iterable[Sequence[SampleKey]]) -> Iterator[Batch]:
         """Return a batch for each list of keys, in their order; several are read ahead.
@@ -104,57 +100,65 @@ class Readers:
         for slot, of_batch in enumerate(islice(todo, _NUM_SLOTS)):
             self._ask(slot, of_batch)
         while self._asked:
-            slot, of_batch = self._asked.popleft()
-            batch = self._fetch(slot, of_batch)
+            question = self._asked.popleft()
+            batch = self._fetch(question)
             for following in islice(todo, 1):
-                self._ask(slot, following)
+                self._ask(question.slot, following)
             yield batch
             if turn != self._turn:
                 raise RuntimeError("these batches were left for others, which the readers now read")
 
     def _ask(self, slot: int, keys: Sequence[SampleKey]) -> None:
-        self._slots.is_read[slot] = 0
-        for reader, rows in self._shares(keys):
-            reader.ask(slot, rows, [keys[row] for row in rows])
-        self._asked.append((slot, keys))
+        self._slots.put_keys(slot, keys)
+        # shares begin where those of the batch before ended: none has more to read than others
+        num_readers = len(self._readers)
+        begins = ((reader - self._num_asked) % num_readers for reader in range(num_readers))
+        shares = [range(begin, len(keys), num_readers) for begin in begins]
+        self._num_asked += len(keys)
+        question = _Question(slot, keys, shares)
+        for reader, rows in zip(self._readers, shares, strict=True):
+            if rows:
+                reader.ask(slot, rows)
+        self._asked.append(question)
 
-    def _fetch(self, slot: int, keys: Sequence[SampleKey]) -> Batch:
-        told = self._help(slot, keys)
-        for reader, rows in self._shares(keys):
-            # each sample was read by the process, or here, or by both and the same
-            told |= {row: one for row, one in zip(rows, reader.fetch(), strict=True) if one}
-        shared_BCHW = self._slots.images[slot, : len(keys)]
+    def _fetch(self, question: _Question) -> Batch:
+        keys, told = question.keys, self._help(question)
+        for row, one in self._answers(question):
+            # who read it here too found the same, or that it can no longer be read
+            if one is not None and (row not in told or told[row].error is None):
+                told[row] = one
+        shared_BCHW = self._slots.images[question.slot, : len(keys)]
         # the processes fill the shared memory anew; a thread woken to help with the copy would
         # spin for milliseconds after it, and keep a reader from its processor
         with one_thread():
             images_BCHW = shared_BCHW.pin_memory() if self._pin_memory else shared_BCHW.clone()
         return self._dataset.batch(keys, images_BCHW, [told[row] for row in range(len(keys))])
 
-    def _help(self, slot: int, keys: Sequence[SampleKey]) -> dict[int, Told]:
-        """Read samples of the oldest batch from its end, as long as its readers are not done.
+    def _help(self, question: _Question) -> dict[int, Told]:
+        """Read what no reader has begun of the oldest batch, from its end.
 
-        Where they meet, both read one sample. Returns what is said of those read here, by row.
+        Returns what is said of the samples read here, by row.
         """
         told = {}
-        for row in reversed(range(len(keys))):
-            if not self._readers[row % len(self._readers)].has_answered():
-                told[row] = self._dataset.read(keys[row], self._slots.images[slot, row])
-                self._slots.is_read[slot, row] = 1
+        for row in reversed(range(len(question.keys))):
+            if self._slots.take(question.slot, row, PARENT):
+                view_CHW = self._slots.images[question.slot, row]
+                told[row] = self._dataset.read(question.keys[row], view_CHW)
         return told
+
+    def _answers(self, question: _Question) -> Iterator[tuple[int, Told | None]]:
+        """Return what the readers say of the oldest batch, by row; None: they did not read it."""
+        for reader, rows in zip(self._readers, question.shares, strict=True):
+            if rows:
+                yield from zip(rows, reader.fetch(), strict=True)
 
     def _forget(self) -> None:
         """Let the readers leave out what an epoch left early had asked for."""
-        for slot, _ in self._asked:
-            self._slots.is_read[slot] = 1
+        for question in self._asked:
+            self._slots.takers[question.slot] = PARENT
         while self._asked:
-            _, keys = self._asked.popleft()
-            for reader, _ in self._shares(keys):
-                reader.fetch()
-
-    def _shares(self, keys: Sequence[SampleKey]) -> Iterator[tuple[_Reader, range]]:
-        """Return the readers that read samples of a batch, with the rows of theirs."""
-        for first, reader in enumerate(self._readers[: len(keys)]):
-            yield reader, range(first, len(keys), len(self._readers))
+            for _ in self._answers(self._asked.popleft()):
+                pass
 
     def close(self) -> None:
         """End the processes now, in the middle of a batch if need be."""
@@ -168,14 +172,18 @@ class Readers:
 
 
 @dataclass(frozen=True)
-class _Slots:
-    """Memory that readers and their parent share: batches, and which samples the parent has read.
+class _Question:
+    """A batch that was asked for.
 
-    uint8 (4, B, [T,] C, S, S) and (4, B).
+    Attributes:
+        slot: Where it will lie.
+        keys: Its samples.
+        shares: The rows that each reader reads; of a small batch some have none.
     """
 
-    images: Tensor
-    is_read: Tensor
+    slot: int
+    keys: Sequence[SampleKey]
+    shares: Sequence[range]
 
 
 class _Reader:
@@ -185,16 +193,13 @@ class _Reader:
         self.process = process
         self._pipe = pipe
 
-    def ask(self, slot: int, rows: range, keys: Sequence[SampleKey]) -> None:
-        """Ask for the samples of keys, in these rows of a slot."""
+    def ask(self, slot: int, rows: range) -> None:
+        """Ask for the samples whose keys are in these rows of a slot."""
+        # a few bytes: four questions never fill a pipe, or both ends might wait for ever
         try:
-            self._pipe.send((slot, rows, keys))
+            self._pipe.send((slot, rows))
         except OSError as error:
             raise self._death() from error
-
-    def has_answered(self) -> bool:
-        """Return whether the oldest question is answered, or never will be."""
-        return self._pipe.poll()
 
     def fetch(self) -> list[Told | None]:
         """Return what the process says of its samples; None of those that were read here."""
@@ -222,7 +227,7 @@ class _Reader:
 
 
 def _serve(
-    dataset: PictureDataset, pipe: Connection, others: Sequence[Connection], slots: _Slots
+    dataset: PictureDataset, pipe: Connection, others: Sequence[Connection], slots: Slots
 ) -> None:
     """Read what is asked for until the pipe is closed."""
     # Ctrl-C reaches the whole process group; the parent ends its readers itself
@@ -233,17 +238,19 @@ def _serve(
     gc.freeze()
     keep_freed_memory()
     torch.set_num_threads(1)
-    # an end that stayed open here would hide that the parent, or another reader, is gone
+    # an end that stayed open here would hide that the parent, or another reader, is gone; forked,
+    # those of other loaders are open here too
     for other in others:
         other.close()
     try:
         while True:
-            slot, rows, keys = pipe.recv()
-            images_BCHW, is_read = slots.images[slot], slots.is_read[slot]
+            slot, rows = pipe.recv()
             try:
                 told = [
-                    None if is_read[row] else dataset.read(key, images_BCHW[row])
-                    for row, key in zip(rows, keys, strict=True)
+                    dataset.read(slots.key(slot, row), slots.images[slot, row])
+                    if slots.take(slot, row, READER)
+                    else None
+                    for row in rows
                 ]
             except Exception:  # noqa: BLE001  # told to the parent, which raises
                 told = traceback.format_exc()
@@ -252,15 +259,7 @@ def _serve(
         pass
 
 
-def _close_pipes(pipes: Iterable[Connection]) -> None:
-    for pipe in pipes:
-        pipe.close()
-
-
-def _shared_bytes(shape: tuple[int, ...], *, is_forked: bool) -> Tensor:
-    """Return uint8 memory that a process started later sees too."""
-    if is_forked:
-        # not of /dev/shm, of which a container has 64 MB
-        memory = mmap.mmap(-1, max(1, math.prod(shape)))
-        return torch.frombuffer(memory, dtype=torch.uint8, count=math.prod(shape)).view(shape)
-    return torch.empty(shape, dtype=torch.uint8).share_memory_()
+def _close_ends(ends: Iterable[Connection]) -> None:
+    for end in ends:
+        end.close()
+        _OPEN_ENDS.discard(end)
