@@ -240,7 +240,11 @@ class Predictor:
             batch_size=together,
             shuffle=False,
             seed=0,
-            num_workers=resolve_workers("auto" if num_workers is None else num_workers, len(paths)),
+            num_workers=resolve_workers(
+                "auto" if num_workers is None else num_workers,
+                len(paths),
+                frames=preprocessing.frames,
+            ),
         )
         with progress.stage(title, len(paths)) as advance:
             return score(

@@ -1,11 +1,41 @@
 import os
 
-from finelens.data.workers import resolve_workers
+import pytest
+
+from finelens.data.workers import count_cores, resolve_workers
 
 
-def test_workers_are_chosen_for_auto_and_obeyed_otherwise():
+@pytest.fixture
+def with_cores(monkeypatch):
+    """Return a function that gives this process so many cores."""
+
+    def set_cores(num_cores):
+        # macOS has no such function
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(num_cores)), raising=False)
+
+    return set_cores
+
+
+def test_workers_that_were_asked_for_are_obeyed():
     assert resolve_workers(3, 10) == 3
-    assert resolve_workers(0, 10**6) == 0
-    assert resolve_workers("auto", 100) == 0
-    num_cores = len(os.sched_getaffinity(0))
-    assert resolve_workers("auto", 10**6) == (0 if num_cores == 1 else min(num_cores, 8))
+    assert resolve_workers(0, 10**6, frames=8) == 0
+
+
+@pytest.mark.parametrize(("num_cores", "expected"), [(1, 0), (2, 2), (8, 8), (64, 8)])
+def test_there_is_one_a_core_of_many_pictures(with_cores, num_cores, expected):
+    with_cores(num_cores)
+    assert resolve_workers("auto", 256) == expected
+    assert resolve_workers("auto", 255) == 0
+
+
+def test_the_frames_of_clips_count(with_cores):
+    with_cores(4)
+    assert resolve_workers("auto", 16, frames=16) == 4
+    assert resolve_workers("auto", 15, frames=16) == 0
+
+
+def test_cores_are_counted_without_affinity_too(monkeypatch, with_cores):
+    with_cores(3)
+    assert count_cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert count_cores() == os.cpu_count()

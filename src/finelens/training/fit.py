@@ -187,8 +187,8 @@ class Fit:
         if accelerator.num_processes == 1:
             return classifier
         model = accelerator.prepare(classifier)
-        # accelerate puts autocast around the classifier's own forward; scoring, which calls the same
-        # classifier, has one of its own in the training's precision (``Passes``)
+        # accelerate puts autocast around the classifier's own forward; scoring calls parts of the
+        # same classifier, its head in fp32, and has an autocast of its own (``Passes``)
         accelerator.unwrap_model(model, keep_fp32_wrapper=False)
         return model
 
@@ -236,9 +236,11 @@ class Fit:
     def _tell_profile(self) -> None:
         setting = self.setting
         num_workers = resolve_workers(
-            setting.recipe.train.num_workers, setting.manifest.of_split("train").num_examples
+            setting.recipe.train.num_workers,
+            setting.manifest.of_split("train").num_examples,
+            frames=setting.preprocessing.frames,
         )
-        media = "pictures" if setting.recipe.input.frames is None else "clips"
+        media = "pictures" if setting.preprocessing.frames is None else "clips"
         for line in self._profile.told(media=media, num_workers=num_workers):
             setting.progress.say(line)
 

@@ -121,7 +121,9 @@ class Setting:
             else max(train.batch_size, self.passes.num_together),
             shuffle=augmentation is not None,
             seed=self.recipe.seed,
-            num_workers=resolve_workers(train.num_workers, part.num_examples),
+            num_workers=resolve_workers(
+                train.num_workers, part.num_examples, frames=self.preprocessing.frames
+            ),
             batches_per_epoch=None if augmentation is None else train.batches_per_epoch,
             shard=self._shard if augmentation is not None else (0, 1),
             pin_memory=self.accelerator.device.type == "cuda",
