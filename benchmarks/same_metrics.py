@@ -26,7 +26,6 @@ WAYS = {
         "train.num_workers=0",
     ),
 }  # fmt: skip
-METRICS = ("accuracy", "mean_average_precision")
 
 
 def main() -> None:
@@ -59,9 +58,9 @@ def main() -> None:
 
 
 def headline(run: Path) -> tuple[str, float]:
-    """Return the name and value of a run's first test figure."""
+    """Return the name and value of a run's main test figure."""
     found = json.loads((run / "evaluation" / "test" / "metrics.json").read_text())
-    return next((name, found[name]) for name in METRICS if name in found)
+    return found["main_metric"], found[found["main_metric"]]
 
 
 if __name__ == "__main__":
