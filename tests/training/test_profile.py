@@ -30,25 +30,36 @@ def test_it_says_which_share_each_part_took_and_what_a_picture_cost():
     profile = Profile(seconds={WAIT: 1.0, FORWARD: 3.0, BACKWARD: 6.0})
     profile.add_batch(make_batch(4, 0.010, 0.002))
     profile.add_batch(make_batch(4, 0.006, 0.002))
-    first, second, last = profile.told(media="clips", num_workers=2)
+    first, second, last = profile.told(media="clips", num_workers=2, num_cores=2)
     assert first == (
         "profile: 10.0 s of training: backward 60%, forward 30%, waiting for clips 10%"
     )
-    assert "8 clips, read by 2 loader processes" in second
+    assert "8 clips, read by 2 loader processes and the training process: " in second
     assert "decoding 2.0 ms, resizing and augmentation 0.5 ms" in second
     assert "clips come in time" in last
 
 
-def test_it_says_what_to_do_where_pictures_are_late():
+@pytest.mark.parametrize(("num_workers", "is_advised"), [(0, True), (1, True), (2, False)])
+def test_it_says_what_to_do_where_pictures_are_late(num_workers, is_advised):
     profile = Profile(seconds={WAIT: 2.0, FORWARD: 3.0})
     profile.add_batch(make_batch(1, 0.0, 0.0))
-    *_, last = profile.told(media="pictures", num_workers=0)
+    *_, last = profile.told(media="pictures", num_workers=num_workers, num_cores=2)
     assert "pictures hold training up" in last
-    assert "train.num_workers" in last
+    assert "data.cache=true" in last
+    assert ("a larger train.num_workers" in last) == is_advised
+
+
+def test_it_says_who_read():
+    profile = Profile(seconds={FORWARD: 3.0})
+    profile.add_batch(make_batch(1, 0.0, 0.0))
+    readers = ["the training process", "1 loader process and the training process"]
+    for num_workers, expected in enumerate(readers):
+        _, second, _ = profile.told(media="pictures", num_workers=num_workers, num_cores=2)
+        assert f"read by {expected}: decoding" in second
 
 
 def test_nothing_is_said_of_no_training():
-    assert not list(Profile().told(media="pictures", num_workers=0))
+    assert not list(Profile().told(media="pictures", num_workers=0, num_cores=2))
 
 
 def test_batches_tell_what_reading_them_took(make_setting):

@@ -11,7 +11,7 @@ from torch import nn
 
 from finelens.data.loader import Loader
 from finelens.data.media import counted
-from finelens.data.workers import resolve_workers
+from finelens.data.workers import count_cores, resolve_workers
 from finelens.errors import ConfigError, did_you_mean
 from finelens.evaluation.evaluate import main_metric, quick_metric_names
 from finelens.models.freeze import apply_freeze, set_training
@@ -241,7 +241,8 @@ class Fit:
             frames=setting.preprocessing.frames,
         )
         media = "pictures" if setting.preprocessing.frames is None else "clips"
-        for line in self._profile.told(media=media, num_workers=num_workers):
+        told = self._profile.told(media=media, num_workers=num_workers, num_cores=count_cores())
+        for line in told:
             setting.progress.say(line)
 
     def _finish_epoch(self, phase: Phase, loader: Loader) -> None:

@@ -23,8 +23,9 @@ class Profile:
         is_exact: Whether a GPU's work is waited for at the end of each part. Without, a part
             ends when its work is handed over; a CPU works at once.
         seconds: Part -> seconds.
-        read_s: Seconds that readers spent on opening and decoding.
-        augment_s: Seconds that readers spent on views: resizing and augmentation.
+        read_s: Seconds of opening and decoding, added up over the loader processes and the
+            training process, which reads while it waits for them.
+        augment_s: Seconds of making views, resizing and augmentation, added up likewise.
         num_read: Pictures or clips that were read.
     """
 
@@ -51,12 +52,13 @@ class Profile:
         self.augment_s += batch.augment_s
         self.num_read += len(batch.indices_B)
 
-    def told(self, *, media: str, num_workers: int) -> Iterator[str]:
+    def told(self, *, media: str, num_workers: int, num_cores: int) -> Iterator[str]:
         """Return lines that say where the time went, and what to do where pictures are late.
 
         Args:
             media: ``pictures`` or ``clips``.
-            num_workers: Processes that read.
+            num_workers: Loader processes.
+            num_cores: Processor cores, beyond which more of them bring nothing.
         """
         total_s = sum(self.seconds.values())
         if not total_s or not self.num_read:
@@ -64,7 +66,10 @@ class Profile:
         parts = sorted(self.seconds.items(), key=lambda item: -item[1])
         shares = ", ".join(f"{name} {spent_s / total_s:.0%}" for name, spent_s in parts)
         yield f"profile: {total_s:.1f} s of training: {shares.format(media=media)}"
-        readers = f"{num_workers} loader processes" if num_workers else "the training process"
+        readers = "the training process"
+        if num_workers:
+            noun = "loader process" if num_workers == 1 else "loader processes"
+            readers = f"{num_workers} {noun} and {readers}"
         read_ms, augment_ms = (
             1000 * spent_s / self.num_read for spent_s in (self.read_s, self.augment_s)
         )
@@ -74,9 +79,7 @@ class Profile:
         )
         waited = self.seconds.get(WAIT, 0.0) / total_s
         if waited > _HELD_UP:
-            yield (
-                f"profile: {media} hold training up; a larger train.num_workers, data.cache=true "
-                "or smaller files help"
-            )
+            more = "a larger train.num_workers, " if num_workers < num_cores else ""
+            yield f"profile: {media} hold training up; {more}data.cache=true or smaller files help"
         else:
             yield f"profile: {media} come in time; only a smaller input or network is faster"
