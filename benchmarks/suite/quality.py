@@ -20,6 +20,7 @@ def of_run(metric: str, out: Path) -> float:
 def of_scores(bench: Bench, name: str, metric: str, out: Path) -> float:
     """Return a figure of scores that a peer wrote, against the data set's own labels.
 
+    The peer may have its own order of the pictures, but the data set's of the classes.
     VOC's "difficult" objects count neither way, as in a run's own evaluation.
     """
     from finelens.data.sources.read import read_source
@@ -31,13 +32,10 @@ def of_scores(bench: Bench, name: str, metric: str, out: Path) -> float:
     test = read_source(source).of_split("test")
     with np.load(out.with_suffix(".npz")) as stored:
         scores_NK = stored["scores_NK"].astype(np.float64)
-        if stored["paths"].tolist() != test.paths:
-            raise SystemExit(f"{out} holds scores of other pictures than {source}")
+        rows = {path: row for row, path in enumerate(stored["paths"].tolist())}
+    if len(rows) != len(scores_NK) or rows.keys() != set(test.paths):
+        raise SystemExit(f"{out} holds scores of other pictures than {source}")
+    scores_NK = scores_NK[[rows[path] for path in test.paths]]
     if metric == "accuracy":
         return accuracy(highest(scores_NK), test.targets())
     return mean_average_precision(scores_NK, test.targets())
-
-
-def written(out: Path) -> float:
-    """Return what a contender wrote itself."""
-    return json.loads(out.read_text())["quality"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -90,17 +91,20 @@ def _fastai(name: str, metric: str) -> Contender:
             "--out", str(out.with_suffix(".npz")), *(["--multi-label"] if name == "voc" else []),
         ]  # fmt: skip
 
-    return Contender(
-        command, is_whole=True,
-        quality=lambda bench, out: quality.of_scores(bench, name, metric, out),
-    )  # fmt: skip
+    return Contender(command, is_whole=True, quality=_of_scores(name, metric))
+
+
+def _of_scores(name: str, metric: str) -> Callable[[Bench, Path], float]:
+    return lambda bench, out: quality.of_scores(bench, name, metric, out)
 
 
 def _timm_frozen(bench: Bench, out: Path) -> list[str]:
+    _, classes = inputs.tables(bench, "plants")
     return [
         str(bench.peers), str(_CONTENDERS / "timm_frozen.py"), str(inputs.plants(bench)),
-        "--weights", str(bench.data["weights"] / _WEIGHTS), "--size", str(_FROZEN_SIZE),
-        "--epochs", str(1 if bench.is_smoke else _FROZEN_EPOCHS), "--out", str(out),
+        "--classes", str(classes), "--weights", str(bench.data["weights"] / _WEIGHTS),
+        "--size", str(_FROZEN_SIZE), "--epochs", str(1 if bench.is_smoke else _FROZEN_EPOCHS),
+        "--out", str(out.with_suffix(".npz")),
     ]  # fmt: skip
 
 
@@ -155,11 +159,11 @@ ROWS = (
     Row("train-memory", f"{_STEP}", "the same fed from memory (limit)", Target(times=0.95),
         ("photos",), _ours("finelens_train.py", data="classes"),
         _ours("finelens_train.py", "--from-memory", data="classes")),
-    Row("frozen", f"frozen MobileNetV2 at {_FROZEN_SIZE}, {_FROZEN_EPOCHS} epochs of its head on "
-        "the seedlings, whole job; test accuracy", "frozen loop with timm",
+    Row("frozen", f"a head on frozen MobileNetV2 at {_FROZEN_SIZE}, on the seedlings, whole job; "
+        "test accuracy", f"frozen loop with timm, {_FROZEN_EPOCHS} epochs",
         Target(times=10, quality_gap=0.005), ("plants", "weights"),
         _train("plants", FROZEN, "accuracy"),
-        Contender(_timm_frozen, is_whole=True, quality=lambda _, out: quality.written(out)),
+        Contender(_timm_frozen, is_whole=True, quality=_of_scores("plants", "accuracy")),
         most_rounds=1),
     Row("quality-voc", "whole job to test mean AP 0.708 on VOC, MobileNetV2", "fastai, 6 epochs",
         Target(times=20, quality=0.708), ("voc", "weights"),
