@@ -2,12 +2,16 @@
 
 Those are: batches of 256, two loader processes, float32, probabilities of the highest class written
 to a CSV file. Pictures have the size at which the network trains, 224, as on the other side.
+``--best`` takes the flags that are quickest here: bfloat16 autocast, channels-last, a loader
+process a core.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -18,29 +22,37 @@ from timm.data import create_dataset, create_loader, resolve_data_config
 from timm.models import create_model
 
 NUM_CLASSES = 20
+NUM_WORKERS = 2
 
 
 def main() -> None:
     """Serve rounds over the folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder")
+    parser.add_argument("--best", action="store_true")
     arguments = parser.parse_args()
     gate = Gate("timm", "torch", "torchvision", "pillow")
     model = create_model("resnet18", pretrained=False, num_classes=NUM_CLASSES).eval()
+    if arguments.best:
+        model = model.to(memory_format=torch.channels_last)
     config = resolve_data_config({}, model=model)
 
     def score() -> int:
         loader = create_loader(
             create_dataset("", root=arguments.folder, split="validation"),
             batch_size=256,
-            num_workers=2,
+            num_workers=len(os.sched_getaffinity(0)) if arguments.best else NUM_WORKERS,
             device=torch.device("cpu"),
             **config,
         )
         probabilities, classes = [], []
         with torch.inference_mode():
             for images_BCHW, _ in loader:
-                highest = model(images_BCHW).softmax(-1).topk(1)
+                if arguments.best:
+                    images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
+                with torch.autocast("cpu", torch.bfloat16) if arguments.best else nullcontext():
+                    logits_BK = model(images_BCHW)
+                highest = logits_BK.float().softmax(-1).topk(1)
                 classes.append(highest.indices.numpy())
                 probabilities.append(highest.values.numpy())
         table = {

@@ -52,7 +52,7 @@ class Row:
         key: What ``--rows`` names it by.
         what: The work, in words.
         peer: Who does it on the other side; empty: nobody.
-        target: What is asked.
+        target: What is asked; of a mere comparison nothing.
         data: The data sets it needs.
         ours: finelens.
         theirs: The peer; None where there is none, or where ``ours`` tells both values.

@@ -130,22 +130,29 @@ def _manifest(bench: Bench, out: Path) -> list[str]:
     return [str(bench.python), str(_CONTENDERS / "finelens_manifest.py"), table, "--out", str(out)]
 
 
-_LOADER = "loader, 1 worker: decode, random resized crop, flip, normalise, batches of 32 at 224"
+_LOADER = (
+    "loader, one loader process and the process that takes its batches: decode, random resized "
+    "crop, flip, normalise, batches of 32 at 224"
+)
 _STEP = "training updates, ResNet18 at 224, batches of 32, from files"
 
 ROWS = (
     Row("loader-timm", _LOADER, "timm `create_loader`, defaults (with colour jitter)",
         Target(times=2.5), ("photos",),
         _ours("finelens_loader.py", data="loader"), _peers("timm_loader.py", data="loader")),
-    Row("loader-same", f"{_LOADER}; the same work on both sides",
-        "timm `create_loader` without colour jitter", Target(times=2.5), ("photos",),
-        _ours("finelens_loader.py", data="loader"),
+    Row("loader-same", f"{_LOADER}; the same work a picture, for which finelens uses both "
+        "processes, on two cores", "timm `create_loader` without colour jitter",
+        Target(times=2.5), ("photos",), _ours("finelens_loader.py", data="loader"),
         _peers("timm_loader.py", "--same-work", data="loader")),
+    Row("loader-cores", f"{_LOADER}; the same work a picture, two cores at it on both sides",
+        "timm `create_loader` without colour jitter, two loader processes", Target(), ("photos",),
+        _ours("finelens_loader.py", data="loader"),
+        _peers("timm_loader.py", "--same-work", "--workers", "2", data="loader")),
     Row("loader-limit", _LOADER, "simplejpeg alone, one core (limit)",
         Target(times=0.6), ("photos",), _ours("finelens_loader.py", data="loader"),
         _ours("simplejpeg_decoding.py", data="loader")),
-    Row("loader-limit-2", _LOADER, "simplejpeg alone, two cores (limit)",
-        Target(times=0.6), ("photos",), _ours("finelens_loader.py", data="loader"),
+    Row("loader-limit-2", _LOADER, "simplejpeg alone, two processes on two cores (limit)",
+        Target(), ("photos",), _ours("finelens_loader.py", data="loader"),
         _ours("simplejpeg_decoding.py", "--processes", "2", data="loader")),
     Row("train-timm", f"{_STEP}, defaults of both", "timm's train loop", Target(times=2.5),
         ("photos",), _ours("finelens_train.py", data="classes"),
@@ -176,6 +183,10 @@ ROWS = (
     Row("score", "scoring a folder of photographs, ResNet18 at 224", "timm's inference loop",
         Target(times=3), ("photos",), _ours("finelens_scoring.py", data="scored"),
         _peers("timm_scoring.py", data="scored")),
+    Row("score-best", "scoring a folder of photographs, ResNet18 at 224",
+        "timm's inference loop in bf16, channels-last", Target(), ("photos",),
+        _ours("finelens_scoring.py", data="scored"),
+        _peers("timm_scoring.py", "--best", data="scored")),
     Row("clips", "second epoch on clips, 30 frames at 64, one core", "first epoch",
         Target(times=10), ("clips",), _ours("finelens_clips.py", data="clips")),
     Row("start-help", "`finelens --help`, torch not imported", "", Target(seconds=0.3), (),

@@ -12,6 +12,11 @@ def test_line_tells_medians_ratio_spread_and_verdict() -> None:
     )
 
 
+def test_line_of_a_mere_comparison_has_no_verdict() -> None:
+    line = table_line("loader", "limit", Measured("pictures/s", [1.0], [4.0]), Target())
+    assert line.endswith("| **0.25x** | no target, for comparison |")
+
+
 def test_line_of_a_whole_job_tells_both_qualities() -> None:
     measured = Measured("s", [20.0], [500.0], our_qualities=[0.71], their_qualities=[0.72])
     line = table_line("VOC", "fastai", measured, Target(times=20, quality=0.708))
