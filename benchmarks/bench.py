@@ -24,6 +24,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from suite import inputs
 from suite.children import Jobs, Resident
 from suite.document import splice, table_line, write_section
 from suite.figures import Measured
@@ -128,7 +129,7 @@ def section(stored: dict[str, Any]) -> str:
         f"{', '.join(sorted({one['commit'] for one in rows.values()}))}; load when a row began "
         f"{', '.join(sorted({one['load'] for one in rows.values()}))}",
         "rounds": f"{', '.join(map(str, counts))} (1 of the rows that are whole trainings)",
-        "data": ", ".join(stored["data"]),
+        "data": ", ".join(sorted({name for row in ROWS if row.key in rows for name in row.data})),
     }
     return write_section(lines, told)
 
@@ -145,8 +146,12 @@ def main() -> None:
     check_same_torch(own, theirs)
     bench = Bench(find_data(arguments), work, Path(sys.executable), peers, arguments.smoke)
     path = work / "results.json"
-    fixed = {"machine": describe_machine(), "versions": own | theirs, "data": sorted(bench.data)}
-    stored = _stored(path, fixed)
+    fixed = {
+        "machine": describe_machine(),
+        "versions": own | theirs,
+        "sources": {name: inputs.mark(place) for name, place in bench.data.items()},
+    }
+    stored = recall(path, fixed)
     for row in choose_rows(arguments.rows):
         missing = [name for name in row.data if name not in bench.data]
         if missing:
@@ -187,14 +192,24 @@ def find_data(arguments: argparse.Namespace) -> dict[str, Path]:
     return {name: place.resolve() for name, place in places.items() if place.is_dir()}
 
 
-def _stored(path: Path, fixed: dict[str, Any]) -> dict[str, Any]:
-    """Return what was measured before on this machine with these versions, or nothing yet."""
-    if path.exists():
-        stored = json.loads(path.read_text())
-        if all(stored.get(name) == fixed[name] for name in ("machine", "versions")):
-            return stored | fixed
+def recall(path: Path, fixed: dict[str, Any]) -> dict[str, Any]:
+    """Return what was measured before on this machine with these versions, or nothing yet.
+
+    Rows of a data set that is now taken from another place are left out.
+    """
+    if not path.exists():
+        return {**fixed, "rows": {}}
+    stored = json.loads(path.read_text())
+    if any(stored.get(name) != fixed[name] for name in ("machine", "versions")):
         print(f"{path} is of another machine or other versions: begun anew")
-    return {**fixed, "rows": {}}
+        return {**fixed, "rows": {}}
+    sources: dict[str, str] = stored.get("sources", {}) | fixed["sources"]
+    moved = {name for name, one in sources.items() if stored.get("sources", {}).get(name) != one}
+    gone = {row.key for row in ROWS if row.key in stored["rows"] and moved.intersection(row.data)}
+    if gone:
+        print(f"{path}: {', '.join(sorted(gone))} are of other data: left out")
+    rows = {key: row for key, row in stored["rows"].items() if key not in gone}
+    return {**fixed, "sources": sources, "rows": rows}
 
 
 if __name__ == "__main__":

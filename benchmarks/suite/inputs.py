@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 from itertools import cycle, islice
@@ -15,9 +16,14 @@ _A_FOLDER = 1000
 _VAL_PICTURES = 32
 
 
+def mark(source: Path) -> str:
+    """Return what tells a data set's place from another, without naming it: 8 characters."""
+    return hashlib.sha256(source.resolve().as_posix().encode()).hexdigest()[:8]
+
+
 def photographs(bench: Bench, num_pictures: int) -> Path:
     """Return a folder of so many pictures: links to the photographs, again and again."""
-    folder = bench.work / f"photographs-{num_pictures}"
+    folder = bench.work / f"photographs-{num_pictures}-{mark(bench.data['photos'])}"
     if not folder.exists():
         with _new(folder) as staging:
             _link(bench, staging, num_pictures, "all")
@@ -26,7 +32,7 @@ def photographs(bench: Bench, num_pictures: int) -> Path:
 
 def photograph_classes(bench: Bench, num_pictures: int) -> Path:
     """Return class folders of so many training pictures, and a few for validation."""
-    folder = bench.work / f"classes-{num_pictures}"
+    folder = bench.work / f"classes-{num_pictures}-{mark(bench.data['photos'])}"
     if not folder.exists():
         with _new(folder) as staging:
             for name in ("a", "b"):
@@ -88,7 +94,7 @@ def million_rows(bench: Bench) -> Path:
 
 
 def _few_of_folders(bench: Bench) -> Path:
-    folder = bench.work / "few-plants"
+    folder = bench.work / f"few-plants-{mark(bench.data['plants'])}"
     if not folder.exists():
         with _new(folder) as staging:
             for split in ("train", "validation", "test"):

@@ -1,8 +1,10 @@
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from bench import choose_rows, figures, measure
+from bench import choose_rows, figures, measure, recall, section
 from suite.figures import Target
 from suite.peers import check_same_torch
 from suite.row import Bench, Contender, Row
@@ -86,3 +88,44 @@ def test_another_torch_is_refused() -> None:
         check_same_torch({"torch": "2.15.0"}, {"torch": "2.14.1"})
     with pytest.raises(SystemExit, match="peers None"):
         check_same_torch({"torch": "2.15.0"}, {})
+
+
+FIXED: dict[str, Any] = {
+    "machine": {"processor": "one"},
+    "versions": {"torch": "2.15.0"},
+    "sources": {"photos": "aaaa", "plants": "bbbb", "weights": "cccc"},
+}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    path = tmp_path / "results.json"
+    rows = {key: {"at": "today"} for key in ("loader-same", "frozen", "manifest")}
+    path.write_text(json.dumps({**FIXED, "rows": rows}))
+    return path
+
+
+def test_rows_are_kept_while_nothing_they_depend_on_changes(results: Path) -> None:
+    fixed = FIXED | {"sources": {"plants": "bbbb"}}  # the others are not asked for
+    assert recall(results, fixed) == json.loads(results.read_text())
+
+
+def test_rows_of_other_data_begin_anew(results: Path) -> None:
+    recalled = recall(results, FIXED | {"sources": FIXED["sources"] | {"photos": "dddd"}})
+    assert list(recalled["rows"]) == ["frozen", "manifest"]
+    assert recalled["sources"]["photos"] == "dddd"
+
+
+@pytest.mark.parametrize("name", ["machine", "versions"])
+def test_all_rows_begin_anew_on_another_machine(results: Path, name: str) -> None:
+    assert recall(results, FIXED | {name: {"other": "2"}})["rows"] == {}
+
+
+def test_section_names_the_data_of_its_rows_alone() -> None:
+    answer = {"value": 2.0, "unit": "pictures/s", "extra": {}}
+    row = {"unit": "pictures/s", "answers": [[answer], [answer]]}
+    facts = {"at": "today", "commit": "abc", "load": "0.1"}
+    written = section({**FIXED, "rows": {"loader-same": row | facts}})
+    assert "- data: photos\n" in written
+    assert "no target" not in written
+    assert "aaaa" not in written
