@@ -37,7 +37,7 @@ def main() -> None:
     """Train until no further round is wanted."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--drain", type=int, default=8)
+    parser.add_argument("--drain", type=int, default=10)
     parser.add_argument("--counted", type=int, default=16)
     arguments = parser.parse_args()
     gate = Gate("fastai", "torch", "torchvision", "pillow")

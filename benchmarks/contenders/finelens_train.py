@@ -76,7 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--from-memory", action="store_true")
-    parser.add_argument("--drain", type=int, default=8)
+    parser.add_argument("--drain", type=int, default=10)
     parser.add_argument("--counted", type=int, default=16)
     arguments = parser.parse_args()
     gate = Gate("finelens", "torch", "torchvision")

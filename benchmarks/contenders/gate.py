@@ -58,7 +58,8 @@ class UpdateRounds:
     """Rounds within a training loop of somebody else, which calls this after every update.
 
     Between two rounds the call does not return, so the loop stands still. Loader processes read
-    ahead meanwhile: the first ``drain`` updates of a round use that up and are not counted.
+    ahead meanwhile, until their queues are full: the first ``drain`` updates of a round take as
+    many batches as were waiting then, and are not counted.
 
     Args:
         gate: Where the rounds come from.

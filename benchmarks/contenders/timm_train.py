@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
     parser.add_argument("--best", action="store_true")
-    parser.add_argument("--drain", type=int, default=8)
+    parser.add_argument("--drain", type=int, default=10)
     parser.add_argument("--counted", type=int, default=16)
     arguments = parser.parse_args()
     gate = Gate("timm", "torch", "torchvision", "pillow")
