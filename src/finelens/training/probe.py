@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from finelens.data.one_thread import one_thread
 from finelens.errors import DataError
 from finelens.task import Task
 from finelens.training.losses import bce, cross_entropy
@@ -80,7 +81,9 @@ def fit_probe(
     if not len(train[0]):
         raise DataError("no training picture has a known label, so no probe can be fitted")
     ordered = sorted(strengths, reverse=True)
-    with _one_thread_if(train[0].numel() <= _SMALL_PROBLEM):
+    # steps of milliseconds gain little from a second thread, and lose most of their time to
+    # waiting for it where the processor is shared
+    with one_thread() if train[0].numel() <= _SMALL_PROBLEM else nullcontext():
         problem = _Problem(*train, is_multi_label=is_multi_label)
         if val_features_MF is not None and val_targets_MK is not None:
             val = _known_rows(val_features_MF, val_targets_MK, is_multi_label=is_multi_label)
@@ -211,19 +214,3 @@ def _known_rows(
     is_known_N = is_known_NK.any(axis=1) if is_multi_label else is_known_NK.all(axis=1)
     known = torch.from_numpy(np.flatnonzero(is_known_N))
     return features_NF[known], torch.from_numpy(np.asarray(targets_NK, dtype=np.float32))[known]
-
-
-@contextmanager
-def _one_thread_if(is_small: bool) -> Iterator[None]:
-    """Let torch use one thread for a while.
-
-    Steps of milliseconds gain little from a second thread, and lose most of their time to
-    waiting for it where the processor is shared.
-    """
-    num_threads = torch.get_num_threads()
-    if is_small:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(num_threads)
