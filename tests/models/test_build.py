@@ -4,6 +4,7 @@ import torch
 from safetensors.torch import save_file
 
 from finelens.config.schema import HeadConfig, InputConfig, ModelConfig
+from finelens.data.images import REDUCING_GAP
 from finelens.errors import ModelError
 from finelens.models.backbone import InputSpec
 from finelens.models.build import build_classifier, build_preprocessing
@@ -66,4 +67,4 @@ def test_preprocessing_is_the_recipes_where_it_speaks():
 def test_a_recipe_says_how_much_of_a_big_jpeg_is_decoded(gap, least_side):
     found = build_preprocessing(InputConfig(reducing_gap=gap), SPEC)
     assert (found.reducing_gap, found.least_side) == (gap, least_side)
-    assert build_preprocessing(InputConfig(), SPEC).reducing_gap == 2.0
+    assert build_preprocessing(InputConfig(), SPEC).reducing_gap == REDUCING_GAP == 2.0

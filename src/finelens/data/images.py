@@ -22,6 +22,12 @@ ImageArray = NDArray[np.uint8]
 PICTURE_KINDS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """What is known of pictures, as Pillow names them."""
 
+REDUCING_GAP = 2.0
+"""How many times the side wanted a big JPEG is decoded with, at least, unless a recipe has another.
+
+Pillow's ``Image.thumbnail`` has the same name and value for it.
+"""
+
 # what Pillow's decoders raise on damaged files
 _DECODER_ERRORS = (
     OSError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError,

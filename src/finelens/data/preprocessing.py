@@ -17,7 +17,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from finelens.data.box import Box
-from finelens.data.images import ImageArray
+from finelens.data.images import REDUCING_GAP, ImageArray
 from finelens.data.one_thread import one_thread
 from finelens.errors import ConfigError, did_you_mean
 
@@ -54,7 +54,7 @@ class Preprocessing:
     frames: int | None = None
     stride: int | None = None
     start: int = 0
-    reducing_gap: float | None = 2.0
+    reducing_gap: float | None = REDUCING_GAP
 
     def __post_init__(self) -> None:
         for name, choices in (("resize", RESIZES), ("interpolation", INTERPOLATIONS)):
@@ -99,9 +99,8 @@ class Preprocessing:
         """Return the shorter side that a picture needs before a resize to another, pixels.
 
         It is ``reducing_gap`` times that side: averaging over what is left hides how the picture
-        was made smaller before. Pillow's ``Image.thumbnail`` has the same name and value for it.
-        It is None where nothing is averaged (``nearest``), and of clips, whose frames have the
-        size of their video.
+        was made smaller before. It is None where nothing is averaged (``nearest``), and of clips,
+        whose frames have the size of their video.
         """
         is_averaged = self.interpolation != "nearest"
         if self.reducing_gap is None or self.frames is not None or not is_averaged:

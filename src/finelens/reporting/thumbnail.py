@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from finelens.data.example import Span, read_example
+from finelens.data.images import REDUCING_GAP
 from finelens.errors import DataError
 
 THUMBNAIL_SIZE_PX = 112
@@ -67,7 +68,10 @@ def thumbnail(path: str, span: Span = (None, None), *, strip: Strip | None = Non
     """
     try:
         frames_THWC = read_example(
-            path, span, **(asdict(strip) if strip else {}), least_side=2 * THUMBNAIL_SIZE_PX
+            path,
+            span,
+            **(asdict(strip) if strip else {}),
+            least_side=round(REDUCING_GAP * THUMBNAIL_SIZE_PX),
         )
     except DataError:
         return None

@@ -7,10 +7,10 @@ import io
 from PIL import Image
 
 from finelens.data.example import Span, read_example
+from finelens.data.images import REDUCING_GAP
 
 _JPEG_QUALITY = 85
 _WEBP_QUALITY = 85
-_REDUCING_GAP = 2.0
 _STILLS = 4
 _MOVING_FRAMES = 16
 _FRAME_MS = 125
@@ -33,7 +33,7 @@ def draw_thumbnail(
     """
     num_frames = (_MOVING_FRAMES if is_moving else _STILLS) if is_clip else None
     frames_THWC = read_example(
-        path, span, frames=num_frames, least_side=round(_REDUCING_GAP * longest_px)
+        path, span, frames=num_frames, least_side=round(REDUCING_GAP * longest_px)
     )
     pictures = [Image.fromarray(frame_HWC) for frame_HWC in frames_THWC]
     buffer = io.BytesIO()
@@ -61,9 +61,7 @@ def media_type(thumbnail: bytes) -> str:
 
 def _within(picture: Image.Image, longest_px: int) -> Image.Image:
     picture = picture.copy()
-    picture.thumbnail(
-        (longest_px, longest_px), Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP
-    )
+    picture.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
     return picture
 
 
