@@ -142,7 +142,9 @@ class Setting:
     def score(self, split: str) -> Scores:
         """Return the classifier's scores of a split, with a progress bar.
 
-        To the last bit they are those that the finished model gives on this machine.
+        On a CPU they are, to the last bit, those that the finished model gives on this machine. On
+        a GPU its passes are wider or narrower than the ``train.batch_size`` that training has
+        memory for, and the scores agree up to rounding.
         """
         part = self.manifest.of_split(split)
         with self.progress.stage(f"scoring {split}", part.num_examples) as advance:
