@@ -15,7 +15,9 @@ def keep_freed_memory() -> bool:
 
     By default each batch and each activation is mapped, zeroed by the kernel and unmapped again,
     which took half of a training step on a 2-core CPU (MobileNetV2 at 160 and 224 pixels).
-    Memory then stays at the peak of the largest batch. Does nothing without glibc.
+    It holds for the whole process for good: memory that was freed stays with it, at the peak of
+    the largest batch, in a notebook that called ``finelens.load(run).predict(...)`` too. Does
+    nothing without glibc.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

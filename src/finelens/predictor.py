@@ -92,6 +92,9 @@ class Predictor:
         calibrated, in [0, 1]. ``evaluation.decisions.decisions_array`` makes the N x K
         array of 0 and 1 of it.
 
+        Memory that was freed stays with the process, for its next batches: see
+        ``allocator.keep_freed_memory``.
+
         Args:
             paths: Files; a folder stands for the pictures in it and below, sorted. Of clips see
                 ``find_clips``.
@@ -122,7 +125,10 @@ class Predictor:
     def score(
         self, manifest: Manifest, *, batch_size: int | None = None, progress: Progress | None = None
     ) -> Scores:
-        """Return the scores of a manifest's pictures, unreadable ones with their error."""
+        """Return the scores of a manifest's pictures, unreadable ones with their error.
+
+        Memory that was freed stays with the process, as after ``predict``.
+        """
         return self._score(
             manifest.ids,
             manifest.paths,
