@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Precision = Literal["fp32", "bf16"]
 WantedPrecision = Literal["auto", "fp32", "bf16"]
@@ -33,6 +35,35 @@ def resolve_precision(
         # nobody wrote
         return "fp32"
     return "bf16" if computes_bf16(device) else "fp32"
+
+
+@contextmanager
+def depthwise_in_fp32(network: nn.Module) -> Iterator[None]:
+    """Let depthwise convolutions compute in float32 under a CPU's autocast, for a while.
+
+    They take and give what the layers around them do. Their gradients in bf16 take several times as
+    long as in float32 (torch 2.15): whole networks of them train faster so than in either alone.
+    """
+    layers = [layer for layer in network.modules() if _is_depthwise(layer)]
+    for layer in layers:
+        layer.forward = _in_fp32(layer.forward)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward  # the class's own shows again
+
+
+def _is_depthwise(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1
+
+
+def _in_fp32(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def convolve(x_BCHW: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return forward(x_BCHW.float()).to(x_BCHW.dtype)
+
+    return convolve
 
 
 def computes_bf16(device: torch.device) -> bool:
