@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--drain", type=int, default=10)
-    parser.add_argument("--counted", type=int, default=16)
+    parser.add_argument("--counted", type=int, default=10)
     arguments = parser.parse_args()
     gate = Gate("fastai", "torch", "torchvision", "pillow")
     loaders: DataLoaders = ImageDataLoaders.from_folder(

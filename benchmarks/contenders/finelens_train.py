@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--from-memory", action="store_true")
     parser.add_argument("--drain", type=int, default=10)
-    parser.add_argument("--counted", type=int, default=16)
+    parser.add_argument("--counted", type=int, default=10)
     arguments = parser.parse_args()
     gate = Gate("finelens", "torch", "torchvision")
     if arguments.from_memory:

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--best", action="store_true")
     parser.add_argument("--drain", type=int, default=10)
-    parser.add_argument("--counted", type=int, default=16)
+    parser.add_argument("--counted", type=int, default=10)
     arguments = parser.parse_args()
     gate = Gate("timm", "torch", "torchvision", "pillow")
     dataset = create_dataset("", root=arguments.data, split="train", is_training=True)
