@@ -68,8 +68,9 @@ def started():
     """Start readers that are closed at the end."""
     opened = []
 
-    def start(dataset, num_processes, **options):
-        opened.append(Readers(dataset, num_processes, 8, **options))
+    def start(dataset, num_processes, *, shares_cores=False, **options):
+        readers = Readers(dataset, num_processes, 8, shares_cores=shares_cores, **options)
+        opened.append(readers)
         return opened[-1]
 
     yield start
@@ -77,12 +78,62 @@ def started():
         one.close()
 
 
+@pytest.mark.parametrize("shares_cores", [True, False])
 @pytest.mark.parametrize("num_processes", [1, 2, 5])
-def test_batches_of_any_sizes_are_those_read_in_one_process(paths, started, num_processes):
+def test_batches_of_any_sizes_are_those_read_in_one_process(
+    paths, started, num_processes, shares_cores
+):
     dataset = make_dataset(paths)
     keys = keys_of([0, 1, 2], [3], [4, 5, 6, 7, 8, 9, 10], [1, 0], [2, 2], [10], [9, 8, 7])
-    batches = started(dataset, num_processes).batches(keys)
+    batches = started(dataset, num_processes, shares_cores=shares_cores).batches(keys)
     assert_same(batches, map(dataset.read_batch, keys))
+
+
+class Noting(PictureDataset):
+    """One that notes in a file which samples were read, each after a while."""
+
+    log = None
+    work = staticmethod(lambda: None)
+
+    def read(self, key, into_CHW):
+        self.work()
+        with self.log.open("a") as file:
+            file.write(f"{key[2]}\n")
+        return super().read(key, into_CHW)
+
+    def noted(self):
+        return len(self.log.read_text().split())
+
+
+def busy():
+    until = time.thread_time() + 0.02
+    while time.thread_time() < until:
+        pass
+
+
+@pytest.mark.parametrize(("shares_cores", "num_read"), [(True, 2), (False, 8)])
+def test_nothing_is_read_meanwhile_where_batches_are_used_on_the_same_cores(
+    paths, started, tmp_path, shares_cores, num_read
+):
+    dataset = make_dataset(paths, Noting)
+    dataset.log, dataset.work = tmp_path / "log", busy
+    keys = keys_of(*[[0, 1]] * 9)
+    batches = started(dataset, 1, shares_cores=shares_cores).batches(keys)
+    next(batches)
+    ends_soon(lambda: dataset.noted() < num_read)
+    time.sleep(0.3)
+    assert num_read <= dataset.noted() <= num_read + 1  # both may have taken one at an instant
+    assert len(list(batches)) == 8
+
+
+def test_where_reading_sleeps_it_is_done_ahead_all_the_same(paths, started, tmp_path):
+    dataset = make_dataset(paths, Noting)
+    dataset.log, dataset.work = tmp_path / "log", lambda: time.sleep(0.05)
+    batches = started(dataset, 1, shares_cores=True).batches(keys_of(*[[0, 1]] * 12))
+    for _ in range(5):
+        next(batches)
+    ends_soon(lambda: dataset.noted() < 16)
+    assert 16 <= dataset.noted() <= 20  # five batches, and three ahead
 
 
 def test_processes_that_are_not_forked_give_the_same(paths, started, monkeypatch):

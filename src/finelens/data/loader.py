@@ -37,6 +37,8 @@ class Loader:
         batches_per_epoch: Length of an epoch; None: one pass.
         shard: Which training process of how many this is; each takes its part of every batch,
             or the batch's first sample where there is none for it.
+        shares_cores: Whether batches are used on the processors that read them, and on all of
+            them: nothing is then read meanwhile, unless reading waits for storage.
         pin_memory: Whether batches come in page-locked memory, for a CUDA device.
 
     Attributes:
@@ -54,12 +56,14 @@ class Loader:
         num_workers: int = 0,
         batches_per_epoch: int | None = None,
         shard: tuple[int, int] = (0, 1),
+        shares_cores: bool = False,
         pin_memory: bool = False,
     ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
         self._keys = _EpochKeys(len(dataset), batch_size, shuffle, seed, shard, batches_per_epoch)
         self._num_workers = num_workers
+        self._shares_cores = shares_cores
         self._pin_memory = pin_memory
         self._readers: Readers | None = None
 
@@ -119,7 +123,7 @@ class Loader:
             if self._readers is None:
                 self._readers = Readers(
                     self.dataset, self._num_workers, self._keys.most_samples,
-                    pin_memory=self._pin_memory,
+                    shares_cores=self._shares_cores, pin_memory=self._pin_memory,
                 )  # fmt: skip
             yield from self._readers.batches(keys)
             return

@@ -1,9 +1,10 @@
 """The readers: processes that fill shared memory with batches, which a loader hands out in order.
 
-All of them read every batch, each its share of the samples. So all processors read at the same time
-or none does: training on a CPU, whose threads wait for each other, is held up half as long as by
-one reader that has a batch of its own. A loader that has to wait for a batch reads too, from its
-end, while the readers come from its beginning.
+All of them read every batch, each its share of the samples, and a loader that has to wait for a
+batch reads too, from its end, while the readers come from its beginning. So all processors read at
+the same time, or none does. Where the batches are used on the same processors, as in training on a
+CPU, nothing is read meanwhile: threads that wait for each other lose more when one of them is held
+up than reading takes. Only where reading waits for storage is it done ahead there too.
 
 Each reader has a pipe of its own and there is no lock, so one that is killed at any moment is
 noticed at once and holds up nobody. (torch's ``DataLoader`` shares semaphores among its workers;
@@ -16,15 +17,17 @@ import gc
 import multiprocessing
 import signal
 import sys
+import time
 import traceback
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 
@@ -34,7 +37,9 @@ from finelens.data.one_thread import one_thread
 from finelens.data.slots import PARENT, READER, Slots
 from finelens.errors import RunError
 
-_NUM_SLOTS = 4  # batches read ahead
+_NUM_SLOTS = 4  # batches that lie in memory at a time
+_NUM_WAITS = 4  # that are looked at together
+_IDLE = 3.0  # waited for storage, not for a processor that others use too
 _SECONDS_TO_END = 5.0
 # forked, readers share the dataset's lists; other systems have no safe fork
 _START_METHOD = "fork" if sys.platform == "linux" else None
@@ -48,6 +53,7 @@ class Readers:
         dataset: As it is now; the processes do not see later changes.
         num_processes: 1 or more.
         most_samples: Of a batch; decides the shared memory, which is four batches.
+        shares_cores: Whether batches are used on the processors that read them.
         pin_memory: Whether batches come in page-locked memory, for a CUDA device.
     """
 
@@ -57,6 +63,7 @@ class Readers:
         num_processes: int,
         most_samples: int,
         *,
+        shares_cores: bool,
         pin_memory: bool = False,
     ) -> None:
         context = multiprocessing.get_context(_START_METHOD)
@@ -65,6 +72,8 @@ class Readers:
         self._dataset = dataset
         self._pin_memory = pin_memory
         self._turn = 0
+        self._num_ahead = 1 if shares_cores else _NUM_SLOTS
+        self._waits: deque[_Wait] = deque(maxlen=_NUM_WAITS)
         self._asked: deque[_Question] = deque()
         self._num_asked = 0
         is_forked = context.get_start_method() == "fork"
@@ -86,7 +95,7 @@ class Readers:
         self._finalizer = weakref.finalize(self, _close_ends, [here for here, _ in pipes])
 
     def batches(self, keys: Iterable[Sequence[SampleKey]]) -> Iterator[Batch]:
-        """Return a batch for each list of keys, in their order; several are read ahead.
+        """Return a batch for each list of keys, in their order; three are read ahead or none.
 
         Left early, the readers are ready for the next call.
 
@@ -97,13 +106,16 @@ class Readers:
         self._turn += 1
         turn, todo = self._turn, iter(keys)
         self._forget()
-        for slot, of_batch in enumerate(islice(todo, _NUM_SLOTS)):
-            self._ask(slot, of_batch)
-        while self._asked:
+        free = deque(range(_NUM_SLOTS))
+        while True:
+            for of_batch in islice(todo, self._num_ahead - len(self._asked)):
+                self._ask(free.popleft(), of_batch)
+            if not self._asked:
+                return
             question = self._asked.popleft()
-            batch = self._fetch(question)
-            for following in islice(todo, 1):
-                self._ask(question.slot, following)
+            with self._noting_wait():
+                batch = self._fetch(question)
+            free.append(question.slot)
             yield batch
             if turn != self._turn:
                 raise RuntimeError("these batches were left for others, which the readers now read")
@@ -152,6 +164,18 @@ class Readers:
             if rows:
                 yield from zip(rows, reader.fetch(), strict=True)
 
+    @contextmanager
+    def _noting_wait(self) -> Iterator[None]:
+        """Read ahead from now on where this thread mostly slept while it waited for batches."""
+        began_s, worked_s = time.perf_counter(), time.thread_time()
+        yield
+        waited_s, worked_s = time.perf_counter() - began_s, time.thread_time() - worked_s
+        self._waits.append(_Wait(waited_s, worked_s))
+        if len(self._waits) == _NUM_WAITS:
+            waited_s, worked_s = (sum(parts) for parts in zip(*self._waits, strict=True))
+            if waited_s > _IDLE * worked_s:
+                self._num_ahead = _NUM_SLOTS
+
     def _forget(self) -> None:
         """Let the readers leave out what an epoch left early had asked for."""
         for question in self._asked:
@@ -169,6 +193,13 @@ class Readers:
             if reader.process.is_alive():
                 reader.process.kill()
             reader.process.join(_SECONDS_TO_END)
+
+
+class _Wait(NamedTuple):
+    """Seconds that a batch was waited for, and those of them that this thread computed."""
+
+    waited_s: float
+    worked_s: float
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,8 @@ class Setting:
             ),
             batches_per_epoch=None if augmentation is None else train.batches_per_epoch,
             shard=self._shard if augmentation is not None else (0, 1),
+            # scoring computes a picture a core: no core waits for another that reads
+            shares_cores=augmentation is not None and self.accelerator.device.type == "cpu",
             pin_memory=self.accelerator.device.type == "cuda",
         )
 
