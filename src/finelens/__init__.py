@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from finelens.api.comparison import compare as compare
     from finelens.api.contact_sheet import contact_sheet as contact_sheet
     from finelens.api.data import check as check
     from finelens.api.evaluation import evaluate as evaluate
     from finelens.api.explain import explain as explain
     from finelens.api.log import log as log
-    from finelens.api.results import compare as compare
     from finelens.api.results import load as load
     from finelens.api.results import predict as predict
     from finelens.api.results import top as top
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "check": "finelens.api.data",
-    "compare": "finelens.api.results",
+    "compare": "finelens.api.comparison",
     "contact_sheet": "finelens.api.contact_sheet",
     "demo": "finelens.api.training",
     "evaluate": "finelens.api.evaluation",

@@ -1,4 +1,4 @@
-"""The verbs that read a run: load, predict, top and compare."""
+"""The verbs that read a run: load, predict and top."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from finelens.api.run_data import own_manifest
-from finelens.api.stored_scores import stored_scores
+from finelens.api.stored_scores import common_split, stored_scores
 from finelens.errors import ConfigError, typed
 from finelens.evaluation.predictions import predictions_table
 from finelens.evaluation.ranking import top_table
@@ -16,9 +16,7 @@ from finelens.models.folder import read_decision, read_task
 from finelens.models.precision import WantedPrecision
 from finelens.predictor import Predictor
 from finelens.progress import Progress
-from finelens.reporting.comparison import Comparison, compare_runs
-from finelens.reporting.comparison_page import check_comparison_folder, write_comparison
-from finelens.runs.directory import RunDirectory, open_run
+from finelens.runs.directory import open_run
 
 
 def load(
@@ -92,39 +90,9 @@ def top(
     """
     directory = open_run(run)
     task, decision = read_task(directory.model), read_decision(directory.model)
-    scores = stored_scores(directory, split or _common_split([directory]), task)
+    scores = stored_scores(directory, split or common_split([directory]), task)
     table = top_table(scores, decision, n)
     if class_name is None:
         return table
     task.index(class_name)
     return table.filter(pl.col("class") == class_name)
-
-
-def compare(
-    runs: Sequence[str | Path], *, split: str | None = None, out: str | Path | None = None
-) -> Comparison:
-    """Return runs side by side, tested against one another on the pictures they share.
-
-    With ``out``, also write comparison.html, comparison.csv (the table) and pairs.csv (the
-    tests).
-
-    Args:
-        runs: Complete runs.
-        split: What they are compared on; None takes test if all were evaluated on it, else val.
-        out: A new folder, or that of an earlier comparison.
-
-    Raises:
-        ConfigError: If ``out`` is a file, or a folder that holds other things.
-        RunError: If a run is not complete, or fewer than one is given.
-    """
-    directories = [open_run(run) for run in runs]
-    if out is not None:
-        check_comparison_folder(Path(out))
-    comparison = compare_runs(directories, split or _common_split(directories))
-    if out is not None:
-        write_comparison(Path(out), comparison)
-    return comparison
-
-
-def _common_split(directories: Sequence[RunDirectory]) -> str:
-    return "test" if all("test" in run.evaluated_splits for run in directories) else "val"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from finelens.data.manifest import SPLITS
 from finelens.errors import DataError, RunError, did_you_mean, typed
 from finelens.evaluation.scores import Scores, read_scores
@@ -26,3 +28,8 @@ def stored_scores(run: RunDirectory, split: str, task: Task) -> Scores:
             f"`finelens evaluate {typed(run.root)} --split {split}`"
         )
     return read_scores(path, task)
+
+
+def common_split(directories: Sequence[RunDirectory]) -> str:
+    """Return the split that runs are looked at by default: test if all were evaluated on it."""
+    return "test" if all("test" in run.evaluated_splits for run in directories) else "val"
