@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from finelens.training.forecast import Forecast
+from finelens.training.forecast import Forecast, Pace
 
 
 def make_phase(epochs: int, *, size: int = 100, freeze: str = "none") -> Any:
@@ -44,3 +44,18 @@ def test_epochs_and_phases_that_are_over_count_no_more_and_validation_does():
     told_s = forecast.after_update(make_state(phase=1, epoch=3, pictures=50, seconds=5.0), 100)
     # one epoch of 10 s, and 30 forward passes of a third of 0.1 s after it and at the end
     assert told_s == pytest.approx(10 + 1 + 1)
+
+
+def test_a_pace_tells_once_what_is_left_after_the_first_examples():
+    pace = Pace(100)
+    assert pace.after(10, now=50.0) is None  # the first take longer
+    assert pace.after(10, now=52.0) is None
+    assert pace.after(10, now=54.0) == pytest.approx(70 * 4 / 20)
+    assert pace.after(10, now=60.0) is None
+
+
+def test_a_pace_says_nothing_where_little_is_left():
+    pace = Pace(30)
+    pace.after(10, now=0.0)
+    assert pace.after(15, now=6.0) is None
+    assert pace.after(5, now=8.0) is None

@@ -30,7 +30,7 @@ def test_it_says_which_share_each_part_took_and_what_a_picture_cost():
     profile = Profile(seconds={WAIT: 1.0, FORWARD: 3.0, BACKWARD: 6.0})
     profile.add_batch(make_batch(4, 0.010, 0.002))
     profile.add_batch(make_batch(4, 0.006, 0.002))
-    first, second, last = profile.told(media="clips", num_workers=2, num_cores=2)
+    first, second, last = profile.told(media="clips", num_workers=2, num_cores=2, is_cached=False)
     assert first == (
         "profile: 10.0 s of training: backward 60%, forward 30%, waiting for clips 10%"
     )
@@ -43,7 +43,7 @@ def test_it_says_which_share_each_part_took_and_what_a_picture_cost():
 def test_it_says_what_to_do_where_pictures_are_late(num_workers, is_advised):
     profile = Profile(seconds={WAIT: 2.0, FORWARD: 3.0})
     profile.add_batch(make_batch(1, 0.0, 0.0))
-    *_, last = profile.told(media="pictures", num_workers=num_workers, num_cores=2)
+    *_, last = profile.told(media="pictures", num_workers=num_workers, num_cores=2, is_cached=False)
     assert "pictures hold training up" in last
     assert "data.cache=true" in last
     assert ("a larger train.num_workers" in last) == is_advised
@@ -54,12 +54,23 @@ def test_it_says_who_read():
     profile.add_batch(make_batch(1, 0.0, 0.0))
     readers = ["the training process", "1 loader process and the training process"]
     for num_workers, expected in enumerate(readers):
-        _, second, _ = profile.told(media="pictures", num_workers=num_workers, num_cores=2)
+        _, second, _ = profile.told(
+            media="pictures", num_workers=num_workers, num_cores=2, is_cached=False
+        )
         assert f"read by {expected}: decoding" in second
 
 
-def test_nothing_is_said_of_no_training():
-    assert not list(Profile().told(media="pictures", num_workers=0, num_cores=2))
+def test_it_does_not_advise_the_cache_that_is_there():
+    profile = Profile(seconds={WAIT: 2.0, FORWARD: 3.0})
+    profile.add_batch(make_batch(1, 0.0, 0.0))
+    *_, last = profile.told(media="pictures", num_workers=2, num_cores=2, is_cached=True)
+    assert "data.cache" not in last
+    assert "hold training up; another run, which finds them in the cache" in last
+
+
+def test_of_no_training_it_says_so():
+    told = Profile().told(media="pictures", num_workers=0, num_cores=2, is_cached=False)
+    assert list(told) == ["profile: no weights were updated, so there is nothing to tell"]
 
 
 def test_batches_tell_what_reading_them_took(make_setting):

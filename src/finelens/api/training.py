@@ -85,10 +85,15 @@ def train(
     return _run(resolved, manifest, found, root, progress, profile=profile)
 
 
-def resume(run: str | Path, *, progress: Progress | None = None) -> Path:
+def resume(run: str | Path, *, profile: bool = False, progress: Progress | None = None) -> Path:
     """Go on with a run that was killed or interrupted, to the same weights; return its folder.
 
     A run that is complete is left as it is; a report that is missing is written.
+
+    Args:
+        run: The run's folder.
+        profile: Whether it says at the end where the time of training went, from here on.
+        progress: Who watches; None: nobody.
 
     Raises:
         FinelensError: If the folder is no run, or its checkpoint cannot be read.
@@ -113,7 +118,7 @@ def resume(run: str | Path, *, progress: Progress | None = None) -> Path:
     setting = build_setting(
         recipe, manifest, directory, bad_files=environment["bad_files"], progress=progress
     )
-    return _train(setting)
+    return _train(setting, profile=profile)
 
 
 def demo(

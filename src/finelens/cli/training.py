@@ -68,13 +68,13 @@ def train(
 
     stopwatch, display = Stopwatch(), Display()
     if resume is not None:
-        given = (recipe, data, settings, run, no_cache or None, profile or None)
+        given = (recipe, data, settings, run, no_cache or None)
         if any(value is not None and value != [] for value in given):
             raise ConfigError(
                 f"--resume {resume} goes on with that run's own recipe and data; "
-                "give it alone, or start a new run without it"
+                "give it alone or with --profile, or start a new run without it"
             )
-        _tell(finelens.resume(resume, progress=display), stopwatch)
+        _tell(finelens.resume(resume, profile=profile, progress=display), stopwatch)
         return
     wanted = [*(settings or ()), *["data.cache=false"] * no_cache]
     made = finelens.train(recipe, data, settings=wanted, run=run, profile=profile, progress=display)

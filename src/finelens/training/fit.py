@@ -249,7 +249,12 @@ class Fit:
             frames=setting.preprocessing.frames,
         )
         media = "pictures" if setting.preprocessing.frames is None else "clips"
-        told = self._profile.told(media=media, num_workers=num_workers, num_cores=count_cores())
+        told = self._profile.told(
+            media=media,
+            num_workers=num_workers,
+            num_cores=count_cores(),
+            is_cached=setting.cache is not None,
+        )
         for line in told:
             setting.progress.say(line)
 

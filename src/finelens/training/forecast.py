@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from finelens.training.phases import Phase
@@ -64,6 +65,42 @@ class Forecast:
             num_epochs = each.epochs - (epoch if number == 0 else 0)
             left_s += num_epochs * (num_pictures * unit_s * _work(each) + validation_s)
         return left_s
+
+
+class Pace:
+    """What is left of a pass over examples, in seconds, once: when some seconds have gone.
+
+    Args:
+        num_examples: Of the whole pass.
+    """
+
+    def __init__(self, num_examples: int) -> None:
+        self._num_left = num_examples
+        self._num_done = 0
+        self._began: float | None = None
+        self._is_told = False
+
+    def after(self, num_examples: int, *, now: float | None = None) -> float | None:
+        """Return the seconds that are left after so many more examples, when first known.
+
+        None too where little is left.
+
+        Args:
+            num_examples: Done since the last call.
+            now: Seconds of a clock; None: of the machine's.
+        """
+        now = time.monotonic() if now is None else now
+        self._num_left -= num_examples
+        if self._began is None:  # in the first ones buffers are made and kernels chosen
+            self._began = now
+            return None
+        self._num_done += num_examples
+        elapsed_s = now - self._began
+        if self._is_told or elapsed_s < _MEASURED_S:
+            return None
+        self._is_told = True
+        left_s = elapsed_s / self._num_done * self._num_left
+        return left_s if left_s >= _MEASURED_S else None
 
 
 def _work(phase: Phase) -> float:

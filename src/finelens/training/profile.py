@@ -52,16 +52,20 @@ class Profile:
         self.augment_s += batch.augment_s
         self.num_read += len(batch.indices_B)
 
-    def told(self, *, media: str, num_workers: int, num_cores: int) -> Iterator[str]:
+    def told(
+        self, *, media: str, num_workers: int, num_cores: int, is_cached: bool
+    ) -> Iterator[str]:
         """Return lines that say where the time went, and what to do where pictures are late.
 
         Args:
             media: ``pictures`` or ``clips``.
             num_workers: Loader processes.
             num_cores: Processor cores, beyond which more of them bring nothing.
+            is_cached: Whether what is decoded is kept on disk.
         """
         total_s = sum(self.seconds.values())
         if not total_s or not self.num_read:
+            yield "profile: no weights were updated, so there is nothing to tell"
             return
         parts = sorted(self.seconds.items(), key=lambda item: -item[1])
         shares = ", ".join(f"{name} {spent_s / total_s:.0%}" for name, spent_s in parts)
@@ -79,7 +83,10 @@ class Profile:
         )
         waited = self.seconds.get(WAIT, 0.0) / total_s
         if waited > _HELD_UP:
-            more = "a larger train.num_workers, " if num_workers < num_cores else ""
-            yield f"profile: {media} hold training up; {more}data.cache=true or smaller files help"
+            ways = ["a larger train.num_workers"] if num_workers < num_cores else []
+            ways += [
+                "another run, which finds them in the cache" if is_cached else "data.cache=true"
+            ]
+            yield f"profile: {media} hold training up; {', '.join(ways)} or smaller files help"
         else:
             yield f"profile: {media} come in time; only a smaller input or network is faster"

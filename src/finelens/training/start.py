@@ -9,7 +9,9 @@ import torch
 
 from finelens.evaluation.scores import Scores
 from finelens.models.classifier import Classifier
+from finelens.progress import spoken_duration
 from finelens.training.features import extract_features, forget_features
+from finelens.training.forecast import Pace
 from finelens.training.probe import Probe, fit_probe
 from finelens.training.setting import Setting
 
@@ -21,9 +23,10 @@ def start_from_probe(setting: Setting) -> Scores:
     Underperform Out-of-Distribution", ICLR 2022): fine-tuning then begins from a head that
     fits, and leaves the features whole.
     """
-    features_NF = _features(setting, "train")
-    val_features_MF = _features(setting, "val")
     train, val = setting.manifest.of_split("train"), setting.manifest.of_split("val")
+    pace = Pace(train.num_examples + val.num_examples)
+    features_NF = _features(setting, "train", pace)
+    val_features_MF = _features(setting, "val", pace)
     with setting.progress.stage("fitting the probe", 1) as advance:
         probe = fit_probe(
             features_NF, train.targets(), val_features_MF, val.targets(), task=setting.task
@@ -42,16 +45,23 @@ def start_from_probe(setting: Setting) -> Scores:
     )
 
 
-def _features(setting: Setting, split: str) -> np.ndarray:
+def _features(setting: Setting, split: str, pace: Pace) -> np.ndarray:
     num_examples = setting.manifest.of_split(split).num_examples
     with setting.progress.stage(f"features of {split}", num_examples) as advance:
+
+        def advance_and_tell(num_done: int, note: str) -> None:
+            left_s = pace.after(num_done)
+            if left_s is not None:
+                setting.progress.say(f"probe: about {spoken_duration(left_s)}")
+            advance(num_done, note)
+
         return extract_features(
             setting.classifier,
             setting.loader(split),
             setting.passes,
             num_examples=num_examples,
             path=_path(setting, split),
-            advance=advance,
+            advance=advance_and_tell,
         )
 
 
