@@ -208,6 +208,7 @@ def test_unknown_keys_are_told_first_and_two_problems_at_most(problem):
         ("phases.0.epochs=", "phases.0.epochs: null does not fit: it must be a whole number"),
         ("phases.0.epochs=2.5", "phases.0.epochs: 2.5 does not fit: it must be a whole number"),
         ("model.probe=maybe", "model.probe: maybe does not fit: it must be true or false"),
+        ("data.cache=maybe", "data.cache: maybe does not fit: it must be 'auto', or true or false"),
         ("data.path=2007", "data.path: 2007 does not fit: it must be text (put it in quotes)"),
         ("data.classes=[no]", "data.classes.0: false does not fit: it must be text (put it in"),
         ("data.classes=cat", "data.classes: cat does not fit: it must be a list, such as [a, b]"),

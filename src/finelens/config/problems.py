@@ -12,7 +12,7 @@ from finelens.config.schema import Recipe
 from finelens.errors import did_you_mean
 
 # pydantic puts the branch of a union, such as "literal['auto']", into a problem's place
-_BRANCH = re.compile(r"str|constrained-\w+|.*\[.*")
+_BRANCH = re.compile(r"str|bool|constrained-\w+|.*\[.*")
 
 
 def tell_problems(error: ValidationError, *, origin: str, most: int = 2) -> str:
