@@ -137,6 +137,7 @@ def section(stored: dict[str, Any]) -> str:
 def main() -> None:
     """Measure the rows asked for, keep the results, write the document."""
     arguments = parse()
+    rows, data = choose_rows(arguments.rows), find_data(arguments)
     out: Path = arguments.out.resolve()
     work = out / ("smoke" if arguments.smoke else "work")
     work.mkdir(parents=True, exist_ok=True)
@@ -144,7 +145,7 @@ def main() -> None:
     peers = arguments.peers or make_peers(out / "peers", own)
     theirs = versions_of(peers)
     check_same_torch(own, theirs)
-    bench = Bench(find_data(arguments), work, Path(sys.executable), peers, arguments.smoke)
+    bench = Bench(data, work, Path(sys.executable), peers, arguments.smoke)
     path = work / "results.json"
     fixed = {
         "machine": describe_machine(),
@@ -152,39 +153,79 @@ def main() -> None:
         "sources": {name: inputs.mark(place) for name, place in bench.data.items()},
     }
     stored = recall(path, fixed)
-    for row in choose_rows(arguments.rows):
+    num_left_out = 0
+    for row in rows:
         missing = [name for name in row.data if name not in bench.data]
         if missing:
             print(f"{row.key}: left out, no {', '.join(missing)}: give --data or --{missing[0]}")
+            num_left_out += 1
             continue
         num_rounds = min(arguments.rounds, row.most_rounds or arguments.rounds)
         facts = {"at": time.strftime("%Y-%m-%d"), "commit": commit(_ROOT), "load": load()}
         print(f"{row.key}: {row.what}" + (f", against {row.peer}" if row.peer else ""), flush=True)
         stored["rows"][row.key] = measure(bench, row, num_rounds) | facts
         path.write_text(json.dumps(stored, indent=1))
-        print(table_line(row.key, row.peer, figures(stored["rows"][row.key]), row.target))
+        if arguments.smoke:
+            print(f"{row.key}: works; a smoke run's figures mean nothing")
+        else:
+            print(table_line(row.key, row.peer, figures(stored["rows"][row.key]), row.target))
     if arguments.write and not arguments.smoke and stored["rows"]:
         text = arguments.write.read_text()
         arguments.write.write_text(splice(text, section(stored)))
+    if arguments.rows and num_left_out:
+        raise SystemExit(f"{num_left_out} of the rows asked for were left out")
 
 
-def parse() -> argparse.Namespace:
-    """Return the command line."""
-    parser = argparse.ArgumentParser(description="What is to be fast, beside what people use now")
-    parser.add_argument("--data", type=Path, default=_ROOT / "../shared/data")
-    for name in _PLACES:
-        parser.add_argument(f"--{name}", type=Path)
-    parser.add_argument("--rows", nargs="+", default=[], metavar="ROW")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peers", type=Path, metavar="PYTHON")
-    parser.add_argument("--out", type=Path, default=_ROOT / "runs/bench")
-    parser.add_argument("--write", type=Path, metavar="DOCUMENT")
-    parser.add_argument("--smoke", action="store_true")
-    return parser.parse_args()
+def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the command line; None: that of this process."""
+    parser = argparse.ArgumentParser(
+        description="What is to be fast, beside what people use now",
+        epilog=f"Rows: {', '.join(row.key for row in ROWS)}.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--data", type=Path, default=_ROOT / "../shared/data", help="folder of the data sets below"
+    )
+    for name, folder in _PLACES.items():
+        parser.add_argument(
+            f"--{name}", type=Path, metavar="FOLDER", help=f"its {name}, in place of {folder}"
+        )
+    parser.add_argument(
+        "--rows", nargs="+", default=[], metavar="ROW",
+        help="rows, or beginnings of their names such as train; none: all",
+    )  # fmt: skip
+    parser.add_argument("--rounds", type=_at_least_one, default=5, help="of each row")
+    parser.add_argument(
+        "--peers", type=Path, metavar="PYTHON",
+        help="an interpreter that has timm and fastai; without, they are installed under --out "
+        "(about 6 GB)",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, default=_ROOT / "runs/bench", help="where all is kept")
+    parser.add_argument("--write", type=Path, metavar="DOCUMENT", help="write the table there")
+    parser.add_argument("--smoke", action="store_true", help="does everything work? no figures")
+    arguments = parser.parse_args(words)
+    if arguments.peers is not None and not arguments.peers.is_file():
+        parser.error(f"--peers {arguments.peers}: there is no such interpreter")
+    return arguments
+
+
+def _at_least_one(word: str) -> int:
+    number = int(word)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{word} must be 1 or more")
+    return number
 
 
 def find_data(arguments: argparse.Namespace) -> dict[str, Path]:
-    """Return the data sets that are there, by name."""
+    """Return the data sets that are there, by name.
+
+    Raises:
+        SystemExit: If one that is named is not there, or has no file.
+    """
+    for name in _PLACES:
+        named: Path | None = getattr(arguments, name)
+        if named is not None and not any(one.is_file() for one in named.rglob("*")):
+            raise SystemExit(f"--{name} {named}: there is no such folder, or no file in it")
     places = {
         name: getattr(arguments, name) or arguments.data / folder
         for name, folder in _PLACES.items()

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import choose_rows, figures, measure, recall, section
+from bench import choose_rows, figures, find_data, measure, parse, recall, section
 from suite.figures import Target
 from suite.peers import check_same_torch
 from suite.row import Bench, Contender, Row
@@ -129,3 +129,25 @@ def test_section_names_the_data_of_its_rows_alone() -> None:
     assert "- data: photos\n" in written
     assert "no target" not in written
     assert "aaaa" not in written
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--rounds", "0"], "0 must be 1 or more"),
+        (["--peers", "no/python"], "there is no such interpreter"),
+    ],
+)
+def test_a_wrong_word_is_told_before_anything_is_done(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse(words)
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["none", "empty"])
+def test_a_named_folder_without_files_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit, match="no such folder, or no file in it"):
+        find_data(parse(["--photos", str(tmp_path / name)]))
