@@ -11,7 +11,6 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from PIL import Image
 
 from finelens.data import readers
 from finelens.data.augment.augmentation import Augmentation
@@ -22,16 +21,6 @@ from finelens.data.readers import Readers
 from finelens.errors import RunError
 
 PREPROCESSING = Preprocessing(16, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-
-
-@pytest.fixture(scope="module")
-def paths(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
-    files = [str(folder / f"{n:02}.jpg") for n in range(11)]
-    for n, file in enumerate(files):
-        noise = np.random.default_rng(n).integers(0, 256, (20, 24, 3), dtype=np.uint8)
-        Image.fromarray(noise).save(file)
-    return files
 
 
 def make_dataset(paths, kind=PictureDataset, **options):
