@@ -21,11 +21,17 @@ def test_workers_that_were_asked_for_are_obeyed():
     assert resolve_workers(0, 10**6, frames=8) == 0
 
 
-@pytest.mark.parametrize(("num_cores", "expected"), [(1, 0), (2, 2), (8, 8), (64, 8)])
+@pytest.mark.parametrize(("num_cores", "expected"), [(1, 0), (2, 2), (8, 8), (64, 16)])
 def test_there_is_one_a_core_of_many_pictures(with_cores, num_cores, expected):
     with_cores(num_cores)
     assert resolve_workers("auto", 256) == expected
     assert resolve_workers("auto", 255) == 0
+
+
+@pytest.mark.parametrize(("num_cores", "expected"), [(1, 0), (2, 1), (8, 7), (64, 16)])
+def test_a_core_is_left_to_the_process_that_feeds_a_gpu(with_cores, num_cores, expected):
+    with_cores(num_cores)
+    assert resolve_workers("auto", 256, feeds_gpu=True) == expected
 
 
 def test_the_frames_of_clips_count(with_cores):

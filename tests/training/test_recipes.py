@@ -24,6 +24,7 @@ from finelens.training.optim import build_optimizer
 from finelens.training.profile import Profile
 from finelens.training.setting import build_setting
 from finelens.training.state import TrainingState
+from finelens.training.step import Step
 
 # recipe: (source, picture size, weights published for 1000 classes, features of the last layer)
 PUBLISHED = {
@@ -158,11 +159,12 @@ def two_steps(setting):
             raise TwoStepsError
 
     with pytest.raises(TwoStepsError):
-        train_epoch(
-            state, phase, setting.loader("train", augmentation=phase.augmentation), fit.rule,
-            model=classifier, accelerator=setting.accelerator, after_update=after_update,
-            profile=Profile(),
+        loader = setting.loader("train", augmentation=phase.augmentation)
+        step = Step(
+            fit.rule, classifier, setting.accelerator,
+            compiles=False, batch_size=2, num_batches=len(loader), profile=Profile(), say=print,
         )  # fmt: skip
+        train_epoch(state, phase, loader, step, after_update=after_update)
     return state
 
 

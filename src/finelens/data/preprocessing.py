@@ -126,8 +126,7 @@ class Preprocessing:
             return self._normalised(images)
 
     def _normalised(self, images: Tensor) -> Tensor:
-        scale = torch.tensor(self.std, device=images.device).mul_(255).reciprocal_()
-        shift = torch.tensor(self.mean, device=images.device).mul_(255)
+        shift, scale = _constants(self.mean, self.std, images.device)
         if images.stride(-3) != 1:
             return (images - shift.view(3, 1, 1)).mul_(scale.view(3, 1, 1))
         # channels last: whole rows at a time, six times as fast as three numbers at a time
@@ -187,6 +186,16 @@ class Preprocessing:
             raise ConfigError(f"preprocessing: {error} is missing") from error
         except (TypeError, ValueError) as error:
             raise ConfigError(f"preprocessing: a value does not fit: {error}") from error
+
+
+@functools.cache
+def _constants(
+    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return 255 times the mean, and 1 / (255 * std), on a device: to bring them there waits."""
+    with torch.inference_mode(False):
+        shift, scale = (torch.tensor(values, device=device).mul_(255) for values in (mean, std))
+        return shift, scale.reciprocal_()
 
 
 @functools.cache

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
+from math import inf
 from typing import Any
 
 from torch import nn
 
 from finelens.data.loader import Loader
 from finelens.data.media import counted
-from finelens.data.workers import count_cores, resolve_workers
+from finelens.data.workers import count_cores
 from finelens.errors import ConfigError, did_you_mean
 from finelens.evaluation.evaluate import main_metric, quick_metric_names
 from finelens.models.freeze import apply_freeze, set_training
@@ -25,7 +26,7 @@ from finelens.training.best import BestWeights
 from finelens.training.forecast import Forecast
 from finelens.training.interruption import Interrupted
 from finelens.training.judging import judged_weights, measure
-from finelens.training.loop import UpdateRule, learning_rate, train_epoch
+from finelens.training.loop import learning_rate, train_epoch
 from finelens.training.losses import build_loss
 from finelens.training.optim import build_optimizer
 from finelens.training.phases import Phase, build_phases
@@ -35,8 +36,11 @@ from finelens.training.resume import Checkpoints
 from finelens.training.setting import Setting, fitting_size
 from finelens.training.start import start_from_probe
 from finelens.training.state import EpochSums, Position, TrainingState
+from finelens.training.step import Step, UpdateRule
 from finelens.training.stopping import consider_stopping
 
+_NOTED_S = 0.5
+"""How often a watcher is told another loss."""
 _SAVE_BEFORE_VALIDATION_S = 60.0
 """Validation keeps no state: a kill in it loses no more than it and this."""
 
@@ -80,7 +84,9 @@ class Fit:
         )
         _check_metrics(setting)
         targets_NK = setting.manifest.of_split("train").targets()
-        self.loss = build_loss(recipe.loss, setting.task.kind, targets_NK)
+        self.loss = build_loss(
+            recipe.loss, setting.task.kind, targets_NK, device=accelerator.device
+        )
         self.rule = UpdateRule(
             loss=self.loss,
             auxiliary_weight=recipe.loss.auxiliary_weight,
@@ -176,10 +182,19 @@ class Fit:
             average = WeightAverage(state.classifier, None) if phase.average_every else None
             state.phase_average = average
         loader = setting.loader("train", augmentation=phase.augmentation)
-        model = self._shared_model()
+        step = Step(
+            self.rule,
+            self._shared_model(),
+            setting.accelerator,
+            compiles=setting.recipe.train.compile,
+            batch_size=loader.batch_size,
+            num_batches=len(loader) * (phase.epochs - state.position.epoch),
+            profile=self._profile,
+            say=setting.progress.say,
+        )
         self._forecast.begin_phase()
         while state.position.epoch < phase.epochs and not state.stopped:
-            self._run_epoch(phase, loader, model)
+            self._run_epoch(phase, loader, step)
         if not state.stopped:
             state.position = Position(phase=state.position.phase + 1, update=state.position.update)
 
@@ -194,7 +209,7 @@ class Fit:
         accelerator.unwrap_model(model, keep_fp32_wrapper=False)
         return model
 
-    def _run_epoch(self, phase: Phase, loader: Loader, model: nn.Module) -> None:
+    def _run_epoch(self, phase: Phase, loader: Loader, step: Step) -> None:
         state, setting = self.state, self.setting
         if setting.recipe.train.reseed_each_epoch and state.position.batch == 0:
             reseed_epoch(setting.recipe.seed, phase.first_epoch + state.position.epoch)
@@ -203,14 +218,9 @@ class Fit:
         with setting.progress.stage(self._title(phase), total) as advance:
             if state.sums.pictures:
                 advance(state.sums.pictures, "")
-            with depthwise_in_fp32(model) if self._is_mixed_on_cpu else nullcontext():
-                train_epoch(
-                    state, phase, loader, self.rule,
-                    model=model,
-                    accelerator=setting.accelerator,
-                    after_update=self._after_update(advance, phase, total),
-                    profile=self._profile,
-                )  # fmt: skip
+            with depthwise_in_fp32(step.model) if self._is_mixed_on_cpu else nullcontext():
+                after_update = self._after_update(advance, phase, total)
+                train_epoch(state, phase, loader, step, after_update=after_update)
         if self.checkpoints.age_s > _SAVE_BEFORE_VALIDATION_S:
             self._save()
         self._finish_epoch(phase, loader)
@@ -223,11 +233,18 @@ class Fit:
     def _after_update(
         self, advance: Advance, phase: Phase, epoch_size: int
     ) -> Callable[[int], None]:
+        note, noted = "", -inf
+
         def after_update(num_pictures: int) -> None:
+            nonlocal note, noted
             if self.checkpoints.is_due:
                 self._save()
             self._tell_forecast(phase, epoch_size)
-            advance(num_pictures, f"loss {self.state.sums.loss / self.state.sums.pictures:.4f}")
+            # a GPU is held up by each look at what it has computed
+            if time.perf_counter() - noted > _NOTED_S:
+                note = f"loss {self.state.sums.loss / self.state.sums.pictures:.4f}"
+                noted = time.perf_counter()
+            advance(num_pictures, note)
 
         return after_update
 
@@ -243,15 +260,10 @@ class Fit:
 
     def _tell_profile(self) -> None:
         setting = self.setting
-        num_workers = resolve_workers(
-            setting.recipe.train.num_workers,
-            setting.manifest.of_split("train").num_examples,
-            frames=setting.preprocessing.frames,
-        )
         media = "pictures" if setting.preprocessing.frames is None else "clips"
         told = self._profile.told(
             media=media,
-            num_workers=num_workers,
+            num_workers=setting.num_workers("train"),
             num_cores=count_cores(),
             is_cached=setting.cache is not None,
         )

@@ -34,7 +34,7 @@ def judged_weights(
         return
     # an epoch that was interrupted while it was judged has averaged its weights already
     if state.phase_average.num_updates < num_averaged:
-        state.phase_average.update(state.classifier)
+        state.phase_average.update()
     with state.phase_average.applied(state.classifier):
         title = "batch statistics of the average"
         epoch = phase.first_epoch + state.position.epoch

@@ -207,8 +207,20 @@ def balanced_weights(kind: TaskKind, targets_NK: NDArray[np.floating]) -> NDArra
     return np.minimum(negatives_K / positives_K, LARGEST_POSITIVE_WEIGHT)
 
 
-def build_loss(loss: LossConfig, kind: TaskKind, targets_NK: NDArray[np.floating]) -> Loss:
+def build_loss(
+    loss: LossConfig,
+    kind: TaskKind,
+    targets_NK: NDArray[np.floating],
+    *,
+    device: torch.device | None = None,
+) -> Loss:
     """Return the recipe's loss for a task, its class weights counted in the training targets.
+
+    Args:
+        loss: Which, and its settings.
+        kind: What it must fit.
+        targets_NK: Of the training examples.
+        device: Where it is mostly computed; None: on the CPU.
 
     Raises:
         ConfigError: If the loss is not one for this kind of task, or the class weights are
@@ -229,9 +241,10 @@ def build_loss(loss: LossConfig, kind: TaskKind, targets_NK: NDArray[np.floating
             "gamma_negative": loss.asymmetric_gamma_negative,
             "clip": loss.asymmetric_clip,
         }
+    class_weights_K = _class_weights(loss, kind, targets_NK)
     return partial(
         choices[name],
-        class_weights_K=_class_weights(loss, kind, targets_NK),
+        class_weights_K=None if class_weights_K is None else class_weights_K.to(device),
         label_smoothing=loss.label_smoothing,
         **settings,
     )

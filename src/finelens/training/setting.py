@@ -121,14 +121,21 @@ class Setting:
             else max(train.batch_size, self.passes.num_together),
             shuffle=augmentation is not None,
             seed=self.recipe.seed,
-            num_workers=resolve_workers(
-                train.num_workers, part.num_examples, frames=self.preprocessing.frames
-            ),
+            num_workers=self.num_workers(split),
             batches_per_epoch=None if augmentation is None else train.batches_per_epoch,
             shard=self._shard if augmentation is not None else (0, 1),
             # scoring computes a picture a core: no core waits for another that reads
             shares_cores=augmentation is not None and self.accelerator.device.type == "cpu",
             pin_memory=self.accelerator.device.type == "cuda",
+        )
+
+    def num_workers(self, split: str) -> int:
+        """Return how many loader processes read a split."""
+        return resolve_workers(
+            self.recipe.train.num_workers,
+            self.manifest.of_split(split).num_examples,
+            frames=self.preprocessing.frames,
+            feeds_gpu=self.accelerator.device.type == "cuda",
         )
 
     @property

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
+import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from finelens.models.classifier import Classifier
@@ -33,12 +35,50 @@ class Position:
 
 @dataclass
 class EpochSums:
-    """Sums over the running epoch's pictures, from which its training figures follow."""
+    """Sums over the running epoch's pictures, from which its training figures follow.
 
-    loss: float = 0.0
-    agreement: list[float] = field(default_factory=list)
+    Those of loss and agreement lie where they are computed: a GPU is waited for when they are read,
+    not whenever a batch adds to them.
+
+    Attributes:
+        totals: Of loss, then of each agreement; float64, empty at first.
+        pictures: How many there were.
+        seconds: How long they took.
+    """
+
+    totals: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))
     pictures: int = 0
     seconds: float = 0.0
+
+    def add(self, sums: Tensor) -> None:
+        """Add a batch's sums of loss and agreement."""
+        before = self.totals.to(sums.device) if len(self.totals) else torch.zeros_like(sums)
+        self.totals = before + sums.double()
+
+    @property
+    def loss(self) -> float:
+        """Return the sum of the losses."""
+        return float(self.totals[0]) if len(self.totals) else 0.0
+
+    @property
+    def agreement(self) -> list[float]:
+        """Return the sum of each agreement."""
+        return self.totals[1:].tolist()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return plain numbers that ``from_state_dict`` reads."""
+        return {
+            "loss": self.loss,
+            "agreement": self.agreement,
+            "pictures": self.pictures,
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_state_dict(cls, state: dict[str, Any]) -> Self:
+        """Return the sums of ``state_dict``'s numbers."""
+        totals = [state["loss"], *state["agreement"]] if state["pictures"] else []
+        return cls(torch.tensor(totals, dtype=torch.float64), state["pictures"], state["seconds"])
 
 
 @dataclass
@@ -86,7 +126,7 @@ class TrainingState:
             "optimizer": self.optimizer.state_dict() if self.optimizer else None,
             "best": self.best.state_dict(),
             "position": asdict(self.position),
-            "sums": asdict(self.sums),
+            "sums": self.sums.state_dict(),
             "log_size": self.log.size,
             "random": random_state(),
             "seconds": self.seconds,
@@ -110,7 +150,7 @@ class TrainingState:
             self.phase_average.load_state_dict(state["phase_average"])
         self.best.load_state_dict(state["best"])
         self.position = Position(**state["position"])
-        self.sums = EpochSums(**state["sums"])
+        self.sums = EpochSums.from_state_dict(state["sums"])
         self.seconds = state["seconds"]
         self.update_seconds = state["update_seconds"]
         self.pictures = state["pictures"]
