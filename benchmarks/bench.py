@@ -7,8 +7,9 @@ medians and that of the slowest and the fastest round are told. ``make bench`` r
         [--photos FOLDER] [--voc FOLDER] [--plants FOLDER] [--clips FOLDER] [--weights FOLDER]
         [--peers PYTHON] [--out runs/bench] [--write docs/BENCHMARKS.md] [--smoke]
 
-Rows whose data is missing are left out. The peers (timm, fastai) get an environment of their own
-under ``--out``, with finelens's torch, unless ``--peers`` names an interpreter that has them.
+Rows whose data is missing are left out; where there is a GPU, so are those without one, and the
+other way round. The peers (timm, fastai) get an environment of their own under ``--out``, with
+finelens's torch, unless ``--peers`` names an interpreter that has them.
 What was measured is kept in ``work/results.json`` there: rows may be measured one at a time.
 ``--smoke`` does as little as shows that everything works, and writes no document.
 """
@@ -28,7 +29,7 @@ from suite import inputs
 from suite.children import Jobs, Resident
 from suite.document import splice, table_line, write_section
 from suite.figures import Measured
-from suite.machine import commit, describe_machine, load
+from suite.machine import commit, describe_machine, gpu_name, load
 from suite.peers import check_same_torch, make_peers, versions_of
 from suite.row import Bench, Contender, Row
 from suite.rows import ROWS
@@ -154,7 +155,15 @@ def main() -> None:
     }
     stored = recall(path, fixed)
     num_left_out = 0
+    has_gpu = gpu_name() is not None
     for row in rows:
+        if row.on_gpu != has_gpu:
+            if arguments.rows:
+                print(
+                    f"{row.key}: left out, it is measured {'on' if row.on_gpu else 'without'} a GPU"
+                )
+                num_left_out += 1
+            continue
         missing = [name for name in row.data if name not in bench.data]
         if missing:
             print(f"{row.key}: left out, no {', '.join(missing)}: give --data or --{missing[0]}")
@@ -171,7 +180,7 @@ def main() -> None:
             print(table_line(row.key, row.peer, figures(stored["rows"][row.key]), row.target))
     if arguments.write and not arguments.smoke and stored["rows"]:
         text = arguments.write.read_text()
-        arguments.write.write_text(splice(text, section(stored)))
+        arguments.write.write_text(splice(text, section(stored), on_gpu=has_gpu))
     if arguments.rows and num_left_out:
         raise SystemExit(f"{num_left_out} of the rows asked for were left out")
 

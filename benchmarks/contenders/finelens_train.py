@@ -2,7 +2,8 @@
 
 It is the public ``finelens.train`` with the default recipe at full size; what watches it holds it
 still between two rounds. With ``--from-memory`` the training loader gives its first batch again
-and again, and nothing is read or decoded: the limit of the same step.
+and again, out of a GPU's own memory where there is one, and nothing is read or decoded: the limit
+of the same step.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import itertools
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import torch
 from gate import Gate, UpdateRounds
 
 import finelens
@@ -25,8 +28,7 @@ NUM_UPDATES = 20_000
 """Of the epoch: more than all rounds need."""
 
 SETTINGS = (
-    "model.backbone=resnet18", "model.pretrained=false", "model.probe=false", "input.size=224",
-    "train.batch_size=32", "data.test_fraction=0",
+    "model.pretrained=false", "model.probe=false", "input.size=224", "data.test_fraction=0",
     # one endless epoch of training pictures at the size asked for, all of the network in training
     "phases.0.scale=1", "phases.0.freeze_statistics=false",
     f"train.batches_per_epoch={NUM_UPDATES}",
@@ -66,6 +68,9 @@ def feed_from_memory() -> None:
             return
         first = next(batches)
         self.close()
+        if torch.cuda.is_available():
+            images_BCHW, targets_BK = first.images_BCHW.cuda(), first.targets_BK.cuda()
+            first = replace(first, images_BCHW=images_BCHW, targets_BK=targets_BK)
         yield from itertools.repeat(first, NUM_UPDATES - skip)
 
     Loader.epoch = repeat
@@ -76,16 +81,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--from-memory", action="store_true")
+    parser.add_argument("--backbone", default="resnet18")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
     parser.add_argument("--drain", type=int, default=10)
     parser.add_argument("--counted", type=int, default=10)
     arguments = parser.parse_args()
     gate = Gate("finelens", "torch", "torchvision")
     if arguments.from_memory:
         feed_from_memory()
-    rounds = UpdateRounds(gate, drain=arguments.drain, counted=arguments.counted)
+    settle = torch.cuda.synchronize if torch.cuda.is_available() else int
+    rounds = UpdateRounds(gate, drain=arguments.drain, counted=arguments.counted, settle=settle)
+    settings = [
+        f"model.backbone={arguments.backbone}", f"train.batch_size={arguments.batch_size}",
+        *SETTINGS, *arguments.set,
+    ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         finelens.train(
-            "finetune", arguments.data, settings=SETTINGS, run=Path(folder) / "run",
+            "finetune", arguments.data, settings=settings, run=Path(folder) / "run",
             progress=Watch(rounds),
         )  # fmt: skip
 

@@ -65,10 +65,14 @@ class UpdateRounds:
         gate: Where the rounds come from.
         drain: Updates before the clock starts.
         counted: Updates that are timed.
+        settle: Waits for what a GPU has yet to do, before a clock is read.
     """
 
-    def __init__(self, gate: Gate, *, drain: int, counted: int) -> None:
+    def __init__(
+        self, gate: Gate, *, drain: int, counted: int, settle: Callable[[], object] = int
+    ) -> None:
         self._gate = gate
+        self._settle = settle
         self._drain = drain
         self._counted = counted
         self._num_updates = 0
@@ -86,8 +90,10 @@ class UpdateRounds:
         if self._num_updates > self._drain:
             self._num_items += num_items
         if self._num_updates == self._drain + self._counted:
+            self._settle()
             self._finish(time.perf_counter() - self._started)
         if self._num_updates == self._drain:
+            self._settle()
             self._started = time.perf_counter()
 
     def _finish(self, seconds: float) -> None:

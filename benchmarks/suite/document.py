@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from suite.figures import SECONDS, Measured, Target, shortfalls
 
 BEGIN, END = "<!-- bench: written by make bench -->", "<!-- bench: end -->"
+GPU_BEGIN, GPU_END = "<!-- bench: written by make bench on a GPU -->", "<!-- bench: GPU end -->"
 _HEADER = (
     "| what | finelens | peer | ratio (median; lowest to highest round) | target |\n"
     "|---|---|---|---|---|"
@@ -34,17 +35,18 @@ def write_section(lines: Sequence[str], facts: Mapping[str, str]) -> str:
     return "\n".join([listed, "", _HEADER, *lines])
 
 
-def splice(document: str, section: str) -> str:
-    """Return the document with the section between its markers.
+def splice(document: str, section: str, *, on_gpu: bool = False) -> str:
+    """Return the document with the section between the markers of its kind of machine.
 
     Raises:
         ValueError: If a marker is missing, or they stand the wrong way round.
     """
-    before, found, rest = document.partition(BEGIN)
-    _, ended, after = rest.partition(END)
+    begin, end = (GPU_BEGIN, GPU_END) if on_gpu else (BEGIN, END)
+    before, found, rest = document.partition(begin)
+    _, ended, after = rest.partition(end)
     if not found or not ended:
-        raise ValueError(f"the document must hold {BEGIN!r} and, after it, {END!r}")
-    return f"{before}{BEGIN}\n{section}\n{END}{after}"
+        raise ValueError(f"the document must hold {begin!r} and, after it, {end!r}")
+    return f"{before}{begin}\n{section}\n{end}{after}"
 
 
 def _side(values: Sequence[float], qualities: Sequence[float], unit: str) -> str:

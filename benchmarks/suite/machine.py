@@ -11,11 +11,20 @@ from pathlib import Path
 def describe_machine() -> dict[str, str]:
     """Return the processor, its cores and what else is worth knowing, in words."""
     threads = os.environ.get("OMP_NUM_THREADS", "as torch chooses")
+    gpu = gpu_name()
     return {
+        **({} if gpu is None else {"GPU": gpu}),
         "processor": f"{_processor()}, {_cores()} cores{_bf16()}",
         "threads": f"OMP_NUM_THREADS {threads}",
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }
+
+
+def gpu_name() -> str | None:
+    """Return the name of the GPU that would be used, None where there is none."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
 def load() -> str:

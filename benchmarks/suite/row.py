@@ -58,6 +58,7 @@ class Row:
         theirs: The peer; None where there is none, or where ``ours`` tells both values.
         most_rounds: Where rounds are too long for many.
         check: Raises where speed was bought with something else.
+        on_gpu: Whether it is measured on a GPU; the others are measured without.
     """
 
     key: str
@@ -69,3 +70,4 @@ class Row:
     theirs: Contender | None = None
     most_rounds: int | None = None
     check: Callable[[Bench], None] | None = None
+    on_gpu: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -39,10 +39,16 @@ def _training_pictures(bench: Bench) -> Path:
     return inputs.photograph_classes(bench, 640 if bench.is_smoke else 6400)
 
 
+def _gpu_pictures(bench: Bench) -> Path:
+    # an epoch of timm's is long enough that its beginning does not count
+    return inputs.photograph_classes(bench, 640 if bench.is_smoke else 32_000)
+
+
 def _resident(is_peer: bool, script: str, *options: str, data: str) -> Contender:
     folders = {
         "loader": _loader_pictures,
         "classes": _training_pictures,
+        "gpu": _gpu_pictures,
         "scored": lambda bench: inputs.photographs(bench, 64 if bench.is_smoke else 800),
         "clips": lambda bench: bench.data["clips"],
     }
@@ -50,7 +56,7 @@ def _resident(is_peer: bool, script: str, *options: str, data: str) -> Contender
     def command(bench: Bench, _out: Path) -> list[str]:
         python = bench.peers if is_peer else bench.python
         return [str(python), str(_CONTENDERS / script), str(folders[data](bench)), *options,
-                *(_short(bench) if data == "classes" else ())]  # fmt: skip
+                *(_short(bench) if data in {"classes", "gpu"} else ())]  # fmt: skip
 
     return Contender(command)
 
@@ -130,6 +136,29 @@ def _manifest(bench: Bench, out: Path) -> list[str]:
     return [str(bench.python), str(_CONTENDERS / "finelens_manifest.py"), table, "--out", str(out)]
 
 
+def _on_gpu(batch_size: int) -> Iterator[Row]:
+    """Return the rows of training on a GPU in batches of a size."""
+    what = f"training updates on a GPU, ResNet50 at 224, batches of {batch_size}, from files"
+    options = ("--backbone", "resnet50", "--batch-size", str(batch_size),
+               "--drain", "40", "--counted", "60")  # fmt: skip
+    row = partial(
+        Row, target=Target(), data=("photos",), on_gpu=True,
+        ours=_ours("finelens_train.py", *options, data="gpu"),
+    )  # fmt: skip
+    yield row(
+        f"gpu-{batch_size}-timm", f"{what}, defaults of both", "timm's train loop",
+        theirs=_peers("timm_train.py", *options, data="gpu"),
+    )  # fmt: skip
+    yield row(
+        f"gpu-{batch_size}-best", what, "timm's train loop in bf16, channels-last",
+        theirs=_peers("timm_train.py", "--best", *options, data="gpu"),
+    )  # fmt: skip
+    yield row(
+        f"gpu-{batch_size}-memory", what, "the same fed from the GPU's memory (limit)",
+        theirs=_ours("finelens_train.py", "--from-memory", *options, data="gpu"),
+    )  # fmt: skip
+
+
 _LOADER = (
     "loader, one loader process and the process that takes its batches: decode, random resized "
     "crop, flip, normalise, batches of 32 at 224"
@@ -196,4 +225,6 @@ ROWS = (
     Row("manifest", "a table of 1,000,000 rows: read, validate, split", "",
         Target(seconds=5, peak_mb=1000), (),
         Contender(_manifest, is_whole=True)),
+    *_on_gpu(32),
+    *_on_gpu(128),
 )  # fmt: skip
