@@ -29,9 +29,8 @@ NUM_UPDATES = 20_000
 
 SETTINGS = (
     "model.pretrained=false", "model.probe=false", "input.size=224", "data.test_fraction=0",
-    # one endless epoch of training pictures at the size asked for, all of the network in training
-    "phases.0.scale=1", "phases.0.freeze_statistics=false",
-    f"train.batches_per_epoch={NUM_UPDATES}",
+    # one endless epoch of training pictures at the size asked for
+    "phases.0.scale=1", f"train.batches_per_epoch={NUM_UPDATES}",
 )  # fmt: skip
 
 
