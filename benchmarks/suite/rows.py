@@ -26,8 +26,8 @@ QUICK = {
     "voc": ("input.size=128", "phases=[]"),
     "plants": ("phases.0.epochs=3", "phases.1.epochs=3"),
 }
-"""What gets to fastai's quality soonest. VOC: the probe of small pictures. Plants: three quarters of
-the default recipe's epochs."""
+"""What gets to fastai's quality soonest. VOC: the probe of small pictures. Plants: three quarters
+of the default recipe's epochs."""
 
 
 def _loader_pictures(bench: Bench) -> Path:
