@@ -57,6 +57,14 @@ def choose_rows(wanted: Sequence[str]) -> list[Row]:
     return [row for row in ROWS if not wanted or any(_is_meant(row, name) for name in wanted)]
 
 
+def lack(row: Row, data: dict[str, Path], *, has_gpu: bool) -> str | None:
+    """Return why a row cannot be measured here, None where it can."""
+    if row.on_gpu != has_gpu:
+        return f"it is measured {'on' if row.on_gpu else 'without'} a GPU"
+    missing = [name for name in row.data if name not in data]
+    return f"no {', '.join(missing)}: give --data or --{missing[0]}" if missing else None
+
+
 def _is_meant(row: Row, name: str) -> bool:
     return row.key == name or row.key.startswith(f"{name}-")
 
@@ -157,17 +165,11 @@ def main() -> None:
     num_left_out = 0
     has_gpu = gpu_name() is not None
     for row in rows:
-        if row.on_gpu != has_gpu:
-            if arguments.rows:
-                print(
-                    f"{row.key}: left out, it is measured {'on' if row.on_gpu else 'without'} a GPU"
-                )
+        lacking = lack(row, bench.data, has_gpu=has_gpu)
+        if lacking is not None:
+            if arguments.rows or row.on_gpu == has_gpu:
+                print(f"{row.key}: left out, {lacking}")
                 num_left_out += 1
-            continue
-        missing = [name for name in row.data if name not in bench.data]
-        if missing:
-            print(f"{row.key}: left out, no {', '.join(missing)}: give --data or --{missing[0]}")
-            num_left_out += 1
             continue
         num_rounds = min(arguments.rounds, row.most_rounds or arguments.rounds)
         facts = {"at": time.strftime("%Y-%m-%d"), "commit": commit(_ROOT), "load": load()}

@@ -89,7 +89,7 @@ def main() -> None:
     gate = Gate("finelens", "torch", "torchvision")
     if arguments.from_memory:
         feed_from_memory()
-    settle = torch.cuda.synchronize if torch.cuda.is_available() else int
+    settle = torch.cuda.synchronize if torch.cuda.is_available() else None
     rounds = UpdateRounds(gate, drain=arguments.drain, counted=arguments.counted, settle=settle)
     settings = [
         f"model.backbone={arguments.backbone}", f"train.batch_size={arguments.batch_size}",

@@ -65,11 +65,11 @@ class UpdateRounds:
         gate: Where the rounds come from.
         drain: Updates before the clock starts.
         counted: Updates that are timed.
-        settle: Waits for what a GPU has yet to do, before a clock is read.
+        settle: Waits for what a GPU has yet to do, before a clock is read; None: there is none.
     """
 
     def __init__(
-        self, gate: Gate, *, drain: int, counted: int, settle: Callable[[], object] = int
+        self, gate: Gate, *, drain: int, counted: int, settle: Callable[[], object] | None = None
     ) -> None:
         self._gate = gate
         self._settle = settle
@@ -90,11 +90,14 @@ class UpdateRounds:
         if self._num_updates > self._drain:
             self._num_items += num_items
         if self._num_updates == self._drain + self._counted:
-            self._settle()
-            self._finish(time.perf_counter() - self._started)
+            self._finish(self._now() - self._started)
         if self._num_updates == self._drain:
+            self._started = self._now()
+
+    def _now(self) -> float:
+        if self._settle is not None:
             self._settle()
-            self._started = time.perf_counter()
+        return time.perf_counter()
 
     def _finish(self, seconds: float) -> None:
         if self._is_warm:

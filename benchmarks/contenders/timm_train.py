@@ -64,7 +64,7 @@ def main() -> None:
         updates_per_epoch=len(loader),
     )  # fmt: skip
     loss_function = LabelSmoothingCrossEntropy(0.1)
-    settle = torch.cuda.synchronize if torch.cuda.is_available() else int
+    settle = torch.cuda.synchronize if torch.cuda.is_available() else None
     rounds = UpdateRounds(gate, drain=arguments.drain, counted=arguments.counted, settle=settle)
     losses, num_updates = AverageMeter(), 0
     model.train()

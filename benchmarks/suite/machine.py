@@ -35,7 +35,8 @@ def load() -> str:
 def commit(folder: Path) -> str:
     """Return the short name of the commit that a folder is at, with a plus where it is changed."""
     named = _git(folder, "rev-parse", "--short", "HEAD")
-    return named + ("+" if named and _git(folder, "status", "--porcelain", "src") else "")
+    is_changed = named and _git(folder, "status", "--porcelain", "src", "benchmarks")
+    return f"{named}+" if is_changed else named
 
 
 def _git(folder: Path, *arguments: str) -> str:

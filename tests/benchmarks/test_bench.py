@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import choose_rows, figures, find_data, measure, parse, recall, section
+from bench import choose_rows, figures, find_data, lack, measure, parse, recall, section
 from suite.figures import Target
 from suite.peers import check_same_torch
 from suite.row import Bench, Contender, Row
@@ -80,6 +80,14 @@ def test_keys_of_rows_are_unique_and_chosen_by_their_beginning() -> None:
     assert chosen == ["frozen", "start-help", "start-recipes"]
     with pytest.raises(SystemExit, match="choose from loader-timm"):
         choose_rows(["star"])
+
+
+def test_rows_that_cannot_be_measured_here_say_why(tmp_path: Path) -> None:
+    rows = {row.key: row for row in choose_rows([])}
+    assert lack(rows["gpu-32-best"], {"photos": tmp_path}, has_gpu=True) is None
+    assert lack(rows["gpu-32-best"], {}, has_gpu=False) == "it is measured on a GPU"
+    assert lack(rows["score"], {"photos": tmp_path}, has_gpu=True) == "it is measured without a GPU"
+    assert lack(rows["score"], {}, has_gpu=False) == "no photos: give --data or --photos"
 
 
 def test_another_torch_is_refused() -> None:

@@ -1,5 +1,5 @@
 import pytest
-from suite.document import BEGIN, END, splice, table_line, write_section
+from suite.document import BEGIN, END, GPU_BEGIN, GPU_END, splice, table_line, write_section
 from suite.figures import Measured, Target
 
 
@@ -52,3 +52,9 @@ def test_splice_replaces_what_lies_between_the_markers() -> None:
 def test_document_without_its_markers_is_refused(document: str) -> None:
     with pytest.raises(ValueError, match="must hold"):
         splice(document, "new")
+
+
+def test_a_gpus_section_leaves_the_other_alone() -> None:
+    ours, gpus = f"{BEGIN}\nold\n{END}\n", f"{GPU_BEGIN}\nold\n{GPU_END}"
+    assert splice(ours + gpus, "new", on_gpu=True) == ours + gpus.replace("old", "new")
+    assert splice(ours + gpus, "new") == ours.replace("old", "new") + gpus

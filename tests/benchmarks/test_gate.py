@@ -38,3 +38,19 @@ def test_rounds_count_neither_the_first_updates_nor_the_pause(
             rounds.after_update(16)
     assert num_updates == 3 * 4
     assert script.told == ["ready", (32 / 4, "pictures/s"), (32 / 8, "pictures/s")]
+
+
+def test_what_a_gpu_has_yet_to_do_is_waited_for_before_a_clock_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+    rounds = UpdateRounds(
+        Script(num_rounds=0),  # pyright: ignore[reportArgumentType]
+        drain=1, counted=1, settle=lambda: done.append("settled"),
+    )  # fmt: skip
+    monkeypatch.setattr(gate.time, "perf_counter", lambda: done.append("read") or 1.0 * len(done))
+    rounds.after_update(16)
+    assert done == ["settled", "read"]
+    with pytest.raises(SystemExit):
+        rounds.after_update(16)
+    assert done == ["settled", "read"] * 2

@@ -34,6 +34,13 @@ def test_a_core_is_left_to_the_process_that_feeds_a_gpu(with_cores, num_cores, e
     assert resolve_workers("auto", 256, feeds_gpu=True) == expected
 
 
+def test_training_processes_share_the_cores(with_cores, monkeypatch):
+    with_cores(8)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")  # as torchrun says
+    assert resolve_workers("auto", 256) == 2
+    assert resolve_workers("auto", 256, feeds_gpu=True) == 1
+
+
 def test_the_frames_of_clips_count(with_cores):
     with_cores(4)
     assert resolve_workers("auto", 16, frames=16) == 4

@@ -62,8 +62,17 @@ def test_running_statistics_are_averaged_and_counters_are_not(classifier):
 def test_averages_of_bf16_weights_are_kept_in_float32(classifier):
     classifier.bfloat16()
     average = WeightAverage(classifier, 0.9)
+    expected = {name: tensor.clone() for name, tensor in averages(average).items()}
+    with torch.no_grad():
+        for parameter in classifier.parameters():
+            parameter.mul_(2)
     average.update()
-    assert {tensor.dtype for tensor in averages(average).values()} == {torch.float32}
+    share = 1 - 2 / 11
+    for name, tensor in floating(classifier).items():
+        expected[name].lerp_(tensor.float(), share)
+    for name, tensor in averages(average).items():
+        assert tensor.dtype == torch.float32
+        torch.testing.assert_close(tensor, expected[name])
 
 
 def test_applied_shows_the_averages_and_gives_the_weights_back_unchanged(classifier):

@@ -78,10 +78,10 @@ class TrainConfig(Section):
         default="auto", description="loader processes; never changes a result"
     )
     channels_last: bool = Field(default=True, description="memory format of pictures and kernels")
-    compile: Literal["auto"] | bool = Field(
-        default="auto",
-        description="torch.compile where one CUDA device trains, about a minute a phase; auto: in "
-        "phases so long that it pays",
+    compile: bool = Field(
+        default=False,
+        description="torch.compile where one CUDA device trains: faster updates for a minute a "
+        "phase; numbers differ by rounding, and dropout draws others",
     )
     clip_norm: Positive | None = Field(default=None, description="largest gradient norm")
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(

@@ -18,7 +18,8 @@ def resolve_workers(
 ) -> int:
     """Return a number of loader processes; ``auto`` is one a core, at most 16.
 
-    One core of several is left to the process that keeps a GPU busy. It is 0 on a single core and
+    Training processes on one machine share its cores, and each keeps one of several for itself
+    where it feeds a GPU. It is 0 on a single core and
     for fewer than 256 pictures, which are read sooner than processes start.
 
     Args:
@@ -29,9 +30,9 @@ def resolve_workers(
     """
     if num_workers != "auto":
         return num_workers
-    num_cores = count_cores()
+    num_cores = max(1, count_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     is_soon_read = num_examples * (frames or 1) < _FEW_PICTURES
-    return 0 if num_cores == 1 or is_soon_read else min(num_cores - feeds_gpu, _MOST_WORKERS)
+    return 0 if num_cores == 1 or is_soon_read else min(num_cores - int(feeds_gpu), _MOST_WORKERS)
 
 
 def count_cores() -> int:

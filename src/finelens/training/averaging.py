@@ -20,7 +20,8 @@ class WeightAverage:
     With a decay it is an exponential moving average that begins at the weights it is built
     with; without one every update counts the same, and only updates count (the stochastic
     weight averaging of Izmailov et al. 2018). Buffers that count (a batch norm's
-    ``num_batches_tracked``) are not averaged. All state is explicit: the decay, the number of
+    ``num_batches_tracked``) are not averaged. The classifier's tensors may change, but are to stay
+    the same objects. All state is explicit: the decay, the number of
     updates and the averages.
 
     Attributes:
@@ -57,7 +58,7 @@ class WeightAverage:
         """Move the average towards the classifier's weights; call once a weight update."""
         self.num_updates += 1
         averages = [self._averages[name] for name, _ in self._followed]
-        # one kernel of a GPU for many tensors
+        # one kernel of a GPU for many tensors; the decay of this update makes it any average
         lerp = get_ema_multi_avg_fn(self.current_decay)
         lerp(averages, [tensor.float() for _, tensor in self._followed], self.num_updates)
 

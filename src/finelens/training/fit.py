@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
-from math import inf
 from typing import Any
 
 from torch import nn
@@ -36,11 +35,10 @@ from finelens.training.resume import Checkpoints
 from finelens.training.setting import Setting, fitting_size
 from finelens.training.start import start_from_probe
 from finelens.training.state import EpochSums, Position, TrainingState
-from finelens.training.step import Step, UpdateRule
+from finelens.training.step import Step
 from finelens.training.stopping import consider_stopping
+from finelens.training.two_passes import UpdateRule
 
-_NOTED_S = 0.5
-"""How often a watcher is told another loss."""
 _SAVE_BEFORE_VALIDATION_S = 60.0
 """Validation keeps no state: a kill in it loses no more than it and this."""
 
@@ -188,7 +186,7 @@ class Fit:
             setting.accelerator,
             compiles=setting.recipe.train.compile,
             batch_size=loader.batch_size,
-            num_batches=len(loader) * (phase.epochs - state.position.epoch),
+            num_batches=len(loader) * (phase.epochs - state.position.epoch) - state.position.batch,
             profile=self._profile,
             say=setting.progress.say,
         )
@@ -233,18 +231,11 @@ class Fit:
     def _after_update(
         self, advance: Advance, phase: Phase, epoch_size: int
     ) -> Callable[[int], None]:
-        note, noted = "", -inf
-
         def after_update(num_pictures: int) -> None:
-            nonlocal note, noted
             if self.checkpoints.is_due:
                 self._save()
             self._tell_forecast(phase, epoch_size)
-            # a GPU is held up by each look at what it has computed
-            if time.perf_counter() - noted > _NOTED_S:
-                note = f"loss {self.state.sums.loss / self.state.sums.pictures:.4f}"
-                noted = time.perf_counter()
-            advance(num_pictures, note)
+            advance(num_pictures, f"loss {self.state.sums.noted_loss:.4f}")
 
         return after_update
 

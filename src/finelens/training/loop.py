@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -15,6 +16,9 @@ from finelens.training.profile import OPTIMISER, WAIT
 from finelens.training.randomness import seed_batch
 from finelens.training.state import TrainingState
 from finelens.training.step import Step
+
+_NOTED_S = 0.5
+"""How often the loss is looked at: a GPU is waited for each time."""
 
 
 def train_epoch(
@@ -41,7 +45,7 @@ def train_epoch(
         _run_updates(state, phase, loader, step, after_update)
         waited = time.perf_counter()
     # a GPU is now done with the last updates
-    state.sums.seconds += time.perf_counter() - waited
+    _spend(state, time.perf_counter() - waited)
 
 
 def _run_updates(
@@ -54,6 +58,7 @@ def _run_updates(
     position, rule, accelerator = state.position, step.rule, step.accelerator
     epoch = phase.first_epoch + position.epoch
     batches = loader.epoch(epoch, skip=position.batch)
+    noted = -math.inf
     while position.batch < len(loader):
         started = time.perf_counter()
         size = min(rule.accumulate, len(loader) - position.batch)
@@ -74,6 +79,10 @@ def _run_updates(
             state.sums.add(_over_processes(sums, step))
         with step.profile.part(OPTIMISER):
             _update(state, step)
+        state.sums.pictures += num_pictures
+        if started - noted > _NOTED_S:
+            noted = started
+            state.sums.note()
         _advance(state, size, num_pictures, time.perf_counter() - started)
         after_update(num_pictures)
     # lets the loader's workers finish the epoch
@@ -90,8 +99,11 @@ def _advance(state: TrainingState, num_batches: int, num_pictures: int, seconds:
     state.position.batch += num_batches
     state.position.update += 1
     state.pictures += num_pictures
+    _spend(state, seconds)
+
+
+def _spend(state: TrainingState, seconds: float) -> None:
     state.update_seconds += seconds
-    state.sums.pictures += num_pictures
     state.sums.seconds += seconds
 
 

@@ -2,42 +2,75 @@
 
 A network's hundreds of kernels are handed to the device one by one, which at small batches takes
 longer than to compute them. Recorded once, they are handed over in one call. Nothing else differs:
-the same kernels compute the same numbers, and dropout draws what it would have drawn.
+the same kernels compute, and dropout draws what it would have drawn.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-
-class TwoPasses(Protocol):
-    """What a batch goes through."""
-
-    def forward(self, images_BCHW: Tensor, targets_BK: Tensor) -> Tensor:
-        """Return the sums of loss and agreement over a batch's pictures."""
-        ...
-
-    def backward(self, share: float | Tensor) -> None:
-        """Add the gradients of that loss's mean, times a share, to the parameters."""
-        ...
+from finelens.training.two_passes import TwoPasses
 
 
 class RecordingError(Exception):
     """A network draws on the host what it computes: each replay would have the same draw."""
 
 
+@dataclass(frozen=True)
 class Recording:
-    """A training step's two passes, recorded for batches of one shape.
+    """Two recorded passes, for batches of one shape.
 
-    Recording computes nothing. Whatever is to be chosen or made at a first time (kernels, buffers)
-    must have been: a few batches have gone through the same passes, in the running stream.
+    Attributes:
+        num_bytes: What they keep of the device's memory.
+    """
+
+    num_bytes: int
+    _passes: tuple[torch.cuda.CUDAGraph, torch.cuda.CUDAGraph]
+    _batch: tuple[Tensor, Tensor]
+    _share: Tensor
+    _sums: Tensor
+    _gradients: Sequence[tuple[nn.Parameter, Tensor]]
+    _accumulates: bool
+
+    def forward(self, images_BCHW: Tensor, targets_BK: Tensor) -> Tensor:
+        """Return the sums of loss and agreement over a batch; the next call overwrites them."""
+        for kept, new in zip(self._batch, (images_BCHW, targets_BK), strict=True):
+            kept.copy_(new)
+        self._passes[0].replay()
+        return self._sums
+
+    def backward(self, share: float | Tensor) -> None:
+        """Add the gradients of that batch's mean loss, times a share, to the parameters."""
+        self._share.fill_(share)
+        self._passes[1].replay()
+        for parameter, gradient in self._gradients:
+            if parameter.grad is not None:
+                parameter.grad.add_(gradient)
+            else:
+                # the next forward pass may use the memory of this one's gradients
+                parameter.grad = gradient.clone() if self._accumulates else gradient
+
+
+def record(
+    passes: TwoPasses,
+    *,
+    parameters: Iterable[nn.Parameter],
+    accumulates: bool,
+    images_BCHW: Tensor,
+    targets_BK: Tensor,
+) -> Recording:
+    """Record two passes in the running stream; nothing is computed.
+
+    Whatever is to be chosen or made at a first time (kernels, buffers) must have been: a few
+    batches have gone through the same passes, in the same stream.
 
     Args:
         passes: What is recorded.
@@ -50,45 +83,20 @@ class Recording:
         RecordingError: If the passes draw random numbers on the host.
         RuntimeError: If the device cannot record them: they wait for it, say, or memory is short.
     """
-
-    def __init__(
-        self,
-        passes: TwoPasses,
-        *,
-        parameters: Iterable[nn.Parameter],
-        accumulates: bool,
-        images_BCHW: Tensor,
-        targets_BK: Tensor,
-    ) -> None:
-        self._images_BCHW, self._targets_BK = images_BCHW.clone(), targets_BK.clone()
-        self._share = torch.ones((), device=images_BCHW.device)
-        self._accumulates = accumulates
-        self._forward, self._backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-        trained = [parameter for parameter in parameters if parameter.requires_grad]
-        with _no_draws_on_host(images_BCHW.device), _gradients_kept(trained):
-            with _recorded(self._forward):
-                self._sums = passes.forward(self._images_BCHW, self._targets_BK)
-            with _recorded(self._backward, pool=self._forward.pool()):
-                passes.backward(self._share)
-            self._gradients = [(each, each.grad) for each in trained if each.grad is not None]
-
-    def forward(self, images_BCHW: Tensor, targets_BK: Tensor) -> Tensor:
-        """Return the sums of a batch of the recorded shape; the next call overwrites them."""
-        self._images_BCHW.copy_(images_BCHW)
-        self._targets_BK.copy_(targets_BK)
-        self._forward.replay()
-        return self._sums
-
-    def backward(self, share: float | Tensor) -> None:
-        """Add the gradients of the last batch's loss, times a share, to the parameters."""
-        self._share.fill_(share)
-        self._backward.replay()
-        for parameter, gradient in self._gradients:
-            if parameter.grad is not None:
-                parameter.grad.add_(gradient)
-            else:
-                # the next forward pass may use the memory of this one's gradients
-                parameter.grad = gradient.clone() if self._accumulates else gradient
+    device = images_BCHW.device
+    batch = images_BCHW.clone(), targets_BK.clone()
+    share = torch.ones((), device=device)
+    graphs = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    before = torch.cuda.memory_reserved(device)
+    with no_draws_on_host(), _device_state_kept(device), gradients_kept(trained):
+        with _recorded(graphs[0]):
+            sums = passes.forward(*batch)
+        with _recorded(graphs[1], pool=graphs[0].pool()):
+            passes.backward(share)
+        gradients = [(each, each.grad) for each in trained if each.grad is not None]
+    num_bytes = torch.cuda.memory_reserved(device) - before
+    return Recording(num_bytes, graphs, batch, share, sums, gradients, accumulates)
 
 
 @contextmanager
@@ -101,7 +109,7 @@ def _recorded(graph: torch.cuda.CUDAGraph, pool: Any = None) -> Iterator[None]:
 
 
 @contextmanager
-def _gradients_kept(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+def gradients_kept(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
     """Let the block begin without gradients; put the present ones back."""
     before = [(parameter, parameter.grad) for parameter in parameters]
     for parameter, _ in before:
@@ -114,28 +122,40 @@ def _gradients_kept(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
 
 
 @contextmanager
-def _no_draws_on_host(device: torch.device) -> Iterator[None]:
-    """Keep the device's random state, and raise where the block changes one of the host's."""
-    generator = torch.cuda.default_generators[device.index]
-    on_device, on_host = generator.get_state(), _host_random_state()
+def _device_state_kept(device: torch.device) -> Iterator[None]:
+    """Put the device's random state back."""
+    index = torch.cuda.current_device() if device.index is None else device.index
+    generator = torch.cuda.default_generators[index]
+    state = generator.get_state()
     try:
         yield
     except BaseException:
         # a recording that fails leaves the generator waiting for its end: another takes its place
         other = torch.Generator(device)
-        other.set_state(on_device)
+        other.set_state(state)
         generator.graphsafe_set_state(other.graphsafe_get_state())
         raise
-    generator.set_state(on_device)
-    if _host_random_state() != on_host:
-        raise RecordingError("the network draws random numbers on the processor")
+    generator.set_state(state)
 
 
-def _host_random_state() -> tuple[object, ...]:
-    _, keys, position, *_ = np.random.get_state()  # noqa: NPY002  # as a network may draw from it
-    return (
-        random.getstate(),
-        np.asarray(keys).tobytes(),
-        position,
-        torch.get_rng_state().numpy().tobytes(),
-    )
+@contextmanager
+def no_draws_on_host() -> Iterator[None]:
+    """Put the host's random states back; raise where the block changed one.
+
+    Raises:
+        RecordingError: At the end.
+    """
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    try:
+        yield
+        is_same = (
+            random.getstate() == states[0]
+            and str(np.random.get_state()) == str(states[1])  # noqa: NPY002
+            and torch.equal(torch.get_rng_state(), states[2])
+        )
+        if not is_same:
+            raise RecordingError("the network draws random numbers on the processor")
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        torch.set_rng_state(states[2])

@@ -33,6 +33,9 @@ class Position:
     update: int = 0
 
 
+_WITH_DOUBLES = {"cpu", "cuda"}
+
+
 @dataclass
 class EpochSums:
     """Sums over the running epoch's pictures, from which its training figures follow.
@@ -44,16 +47,24 @@ class EpochSums:
         totals: Of loss, then of each agreement; float64, empty at first.
         pictures: How many there were.
         seconds: How long they took.
+        noted_loss: Of a picture, when it was last looked at.
     """
 
     totals: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))
     pictures: int = 0
     seconds: float = 0.0
+    noted_loss: float = 0.0
 
     def add(self, sums: Tensor) -> None:
         """Add a batch's sums of loss and agreement."""
+        if sums.device.type not in _WITH_DOUBLES:
+            sums = sums.cpu()
         before = self.totals.to(sums.device) if len(self.totals) else torch.zeros_like(sums)
         self.totals = before + sums.double()
+
+    def note(self) -> None:
+        """Look at the loss: a GPU is waited for."""
+        self.noted_loss = self.loss / self.pictures
 
     @property
     def loss(self) -> float:
