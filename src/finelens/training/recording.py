@@ -88,6 +88,9 @@ def record(
     share = torch.ones((), device=device)
     graphs = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
     trained = [parameter for parameter in parameters if parameter.requires_grad]
+    # what is cached would be given back while recording, and the difference tell too little
+    torch.cuda.synchronize(device)
+    torch.cuda.empty_cache()
     before = torch.cuda.memory_reserved(device)
     with no_draws_on_host(), _device_state_kept(device), gradients_kept(trained):
         with _recorded(graphs[0]):

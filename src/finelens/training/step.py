@@ -136,8 +136,11 @@ class Step:
         """Forget the recording where it leaves too little memory for a batch of another size."""
         if not isinstance(self._usual, Recording):
             return
-        free, _ = torch.cuda.mem_get_info(self.accelerator.device)
-        if free < self._usual.num_bytes * batch_size / self._batch_size:
+        device, num_bytes = self.accelerator.device, self._usual.num_bytes
+        free, _ = torch.cuda.mem_get_info(device)
+        # of what torch holds and does not use, the recording's part serves nothing else
+        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        if free + max(0, held - num_bytes) < num_bytes * batch_size / self._batch_size:
             self._usual = self._direct
             self._say(
                 "training: passes are no longer replayed: the recording leaves too little memory "
