@@ -65,6 +65,11 @@ def lack(row: Row, data: dict[str, Path], *, has_gpu: bool) -> str | None:
     return f"no {', '.join(missing)}: give --data or --{missing[0]}" if missing else None
 
 
+def needs_peers(row: Row) -> bool:
+    """Return whether timm or fastai is on a side of a row."""
+    return any(side.is_peer for side in (row.ours, row.theirs) if side is not None)
+
+
 def _is_meant(row: Row, name: str) -> bool:
     return row.key == name or row.key.startswith(f"{name}-")
 
@@ -150,10 +155,15 @@ def main() -> None:
     out: Path = arguments.out.resolve()
     work = out / ("smoke" if arguments.smoke else "work")
     work.mkdir(parents=True, exist_ok=True)
+    has_gpu = gpu_name() is not None
+    lacking = {row.key: lack(row, data, has_gpu=has_gpu) for row in rows}
     own = versions_of(Path(sys.executable), _OWN)
-    peers = arguments.peers or make_peers(out / "peers", own)
-    theirs = versions_of(peers)
-    check_same_torch(own, theirs)
+    if arguments.peers or any(needs_peers(row) for row in rows if lacking[row.key] is None):
+        peers = arguments.peers or make_peers(out / "peers", own)
+        theirs = versions_of(peers)
+        check_same_torch(own, theirs)
+    else:
+        peers, theirs = Path(sys.executable), {}
     bench = Bench(data, work, Path(sys.executable), peers, arguments.smoke)
     path = work / "results.json"
     fixed = {
@@ -163,12 +173,11 @@ def main() -> None:
     }
     stored = recall(path, fixed)
     num_left_out = 0
-    has_gpu = gpu_name() is not None
     for row in rows:
-        lacking = lack(row, bench.data, has_gpu=has_gpu)
-        if lacking is not None:
+        reason = lacking[row.key]
+        if reason is not None:
             if arguments.rows or row.on_gpu == has_gpu:
-                print(f"{row.key}: left out, {lacking}")
+                print(f"{row.key}: left out, {reason}")
                 num_left_out += 1
             continue
         num_rounds = min(arguments.rounds, row.most_rounds or arguments.rounds)
@@ -184,7 +193,7 @@ def main() -> None:
         text = arguments.write.read_text()
         arguments.write.write_text(splice(text, section(stored), on_gpu=has_gpu))
     if arguments.rows and num_left_out:
-        raise SystemExit(f"{num_left_out} of the rows asked for were left out")
+        raise SystemExit(f"left out of the rows asked for: {num_left_out}")
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -252,7 +261,10 @@ def recall(path: Path, fixed: dict[str, Any]) -> dict[str, Any]:
     if not path.exists():
         return {**fixed, "rows": {}}
     stored = json.loads(path.read_text())
-    if any(stored.get(name) != fixed[name] for name in ("machine", "versions")):
+    versions: dict[str, str] = stored.get("versions", {})
+    # without a row that needs them the peers have no versions
+    is_other = any(versions.get(name, one) != one for name, one in fixed["versions"].items())
+    if is_other or stored.get("machine") != fixed["machine"]:
         print(f"{path} is of another machine or other versions: begun anew")
         return {**fixed, "rows": {}}
     sources: dict[str, str] = stored.get("sources", {}) | fixed["sources"]
@@ -261,7 +273,9 @@ def recall(path: Path, fixed: dict[str, Any]) -> dict[str, Any]:
     if gone:
         print(f"{path}: {', '.join(sorted(gone))} are of other data: left out")
     rows = {key: row for key, row in stored["rows"].items() if key not in gone}
-    return {**fixed, "sources": sources, "rows": rows}
+    return {
+        **fixed, "versions": versions | fixed["versions"], "sources": sources, "rows": rows,
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -37,11 +37,13 @@ class Contender:
         is_whole: Whether every round is a process of its own, timed from start to end; else one
             process stays and obeys ``gate.py``'s protocol.
         quality: Of a whole job: how good what it left at that path is.
+        is_peer: Whether the peers' interpreter runs it.
     """
 
     command: Callable[[Bench, Path], list[str]]
     is_whole: bool = False
     quality: Callable[[Bench, Path], float] | None = None
+    is_peer: bool = False
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def _resident(is_peer: bool, script: str, *options: str, data: str) -> Contender
         return [str(python), str(_CONTENDERS / script), str(folders[data](bench)), *options,
                 *(_short(bench) if data in {"classes", "gpu"} else ())]  # fmt: skip
 
-    return Contender(command)
+    return Contender(command, is_peer=is_peer)
 
 
 def _short(bench: Bench) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ def _fastai(name: str, metric: str) -> Contender:
             "--out", str(out.with_suffix(".npz")), *(["--multi-label"] if name == "voc" else []),
         ]  # fmt: skip
 
-    return Contender(command, is_whole=True, quality=_of_scores(name, metric))
+    return Contender(command, is_whole=True, quality=_of_scores(name, metric), is_peer=True)
 
 
 def _of_scores(name: str, metric: str) -> Callable[[Bench, Path], float]:
@@ -202,7 +202,8 @@ ROWS = (
         "test accuracy", f"frozen loop with timm, {_FROZEN_EPOCHS} epochs",
         Target(times=10, quality_gap=0.005), ("plants", "weights"),
         _train("plants", FROZEN, "accuracy"),
-        Contender(_timm_frozen, is_whole=True, quality=_of_scores("plants", "accuracy")),
+        Contender(_timm_frozen, is_whole=True, quality=_of_scores("plants", "accuracy"),
+                  is_peer=True),
         most_rounds=1),
     Row("quality-voc", "whole job to test mean AP 0.708 on VOC, MobileNetV2", "fastai, 6 epochs",
         Target(times=20, quality=0.708), ("voc", "weights"),

@@ -4,7 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import choose_rows, figures, find_data, lack, measure, parse, recall, section
+from bench import (
+    choose_rows,
+    figures,
+    find_data,
+    lack,
+    measure,
+    needs_peers,
+    parse,
+    recall,
+    section,
+)
 from suite.figures import Target
 from suite.peers import check_same_torch
 from suite.row import Bench, Contender, Row
@@ -90,6 +100,20 @@ def test_rows_that_cannot_be_measured_here_say_why(tmp_path: Path) -> None:
     assert lack(rows["score"], {}, has_gpu=False) == "no photos: give --data or --photos"
 
 
+def test_rows_of_finelens_alone_need_no_peers() -> None:
+    rows = {row.key: row for row in choose_rows([])}
+    alone = {key for key, row in rows.items() if not needs_peers(row)}
+    assert alone >= {"loader-limit", "train-memory", "clips", "start-help", "manifest"}
+    assert not alone & {
+        "loader-timm",
+        "train-fastai",
+        "frozen",
+        "quality-voc",
+        "score",
+        "gpu-32-best",
+    }
+
+
 def test_another_torch_is_refused() -> None:
     check_same_torch({"torch": "2.15.0"}, {"torch": "2.15.0", "timm": "1"})
     with pytest.raises(SystemExit, match=r"2\.15\.0 and the peers 2\.14\.1"):
@@ -124,9 +148,18 @@ def test_rows_of_other_data_begin_anew(results: Path) -> None:
     assert recalled["sources"]["photos"] == "dddd"
 
 
-@pytest.mark.parametrize("name", ["machine", "versions"])
-def test_all_rows_begin_anew_on_another_machine(results: Path, name: str) -> None:
-    assert recall(results, FIXED | {name: {"other": "2"}})["rows"] == {}
+@pytest.mark.parametrize(
+    "other", [{"machine": {"processor": "two"}}, {"versions": {"torch": "2.16.0"}}]
+)
+def test_all_rows_begin_anew_on_another_machine(results: Path, other: dict[str, Any]) -> None:
+    assert recall(results, FIXED | other)["rows"] == {}
+
+
+def test_peers_that_were_not_asked_for_keep_their_versions(results: Path) -> None:
+    with_peers = recall(results, FIXED | {"versions": FIXED["versions"] | {"fastai": "2.8.12"}})
+    assert with_peers["rows"]
+    results.write_text(json.dumps(with_peers))
+    assert recall(results, FIXED) == with_peers
 
 
 def test_section_names_the_data_of_its_rows_alone() -> None:

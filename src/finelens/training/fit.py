@@ -110,6 +110,10 @@ class Fit:
         """
         if self.setting.recipe.train.tensorboard:
             self.setting.accelerator.init_trackers("finelens")
+        if self.setting.recipe.train.compile and self.setting.accelerator.device.type != "cuda":
+            self.setting.progress.say(
+                "train.compile is for a CUDA GPU: the network is left as it is"
+            )
         saved = self.checkpoints.load()
         self.state = self._build_state(0 if saved is None else saved["log_size"])
         self._began = time.perf_counter() - (0.0 if saved is None else saved["seconds"])

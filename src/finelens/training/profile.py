@@ -84,9 +84,7 @@ class Profile:
         waited = self.seconds.get(WAIT, 0.0) / total_s
         if waited > _HELD_UP:
             ways = ["a larger train.num_workers"] if num_workers < num_cores else []
-            ways += [
-                "another run, which finds them in the cache" if is_cached else "data.cache=true"
-            ]
+            ways += ["another run (it finds them in the cache)" if is_cached else "data.cache=true"]
             yield f"profile: {media} hold training up; {', '.join(ways)} or smaller files help"
         else:
             yield f"profile: {media} come in time; only a smaller input or network is faster"
