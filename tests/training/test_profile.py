@@ -65,7 +65,7 @@ def test_it_does_not_advise_the_cache_that_is_there():
     profile.add_batch(make_batch(1, 0.0, 0.0))
     *_, last = profile.told(media="pictures", num_workers=2, num_cores=2, is_cached=True)
     assert "data.cache" not in last
-    assert "hold training up; another run, which finds them in the cache" in last
+    assert "hold training up; another run (it finds them in the cache)" in last
 
 
 def test_of_no_training_it_says_so():
