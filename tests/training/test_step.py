@@ -138,3 +138,10 @@ def test_a_network_that_cannot_be_compiled_is_recorded_as_it_is(trained, replays
     *_, lines = trained("train.compile=true", is_recorded=True)
     assert "training: the network cannot be compiled: no compiler at all" in lines
     assert len(replays) > 50
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA device")
+def test_compiling_without_a_gpu_is_said_to_do_nothing(make_setting):
+    told = Told()
+    Fit(make_setting("train.compile=true", "model.probe=false").watched_by(told)).run()
+    assert told.lines[0] == "train.compile is for one CUDA GPU: it does nothing here"

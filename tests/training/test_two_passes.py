@@ -52,8 +52,7 @@ def compiled(monkeypatch):
     def make(stand_in):
         monkeypatch.setattr(torch, "compile", lambda *_, **__: stand_in)
         said, model = [], network()
-        direct = DirectPasses(RULE, model, Accelerator())
-        passes = CompiledPasses(direct, RULE, model, Accelerator(), say=said.append)
+        passes = CompiledPasses(RULE, model, Accelerator(), say=said.append)
         return passes, model, said
 
     return make

@@ -19,8 +19,8 @@ def resolve_workers(
     """Return a number of loader processes; ``auto`` is one a core, at most 16.
 
     Training processes on one machine share its cores, and each keeps one of several for itself
-    where it feeds a GPU. It is 0 on a single core and
-    for fewer than 256 pictures, which are read sooner than processes start.
+    where it feeds a GPU. It is 0 on a single core and for fewer than 256 pictures, which are read
+    sooner than processes start.
 
     Args:
         num_workers: What was asked for.

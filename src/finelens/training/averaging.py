@@ -21,8 +21,7 @@ class WeightAverage:
     with; without one every update counts the same, and only updates count (the stochastic
     weight averaging of Izmailov et al. 2018). Buffers that count (a batch norm's
     ``num_batches_tracked``) are not averaged. The classifier's tensors may change, but are to stay
-    the same objects. All state is explicit: the decay, the number of
-    updates and the averages.
+    the same objects. All state is explicit: the decay, the number of updates and the averages.
 
     Attributes:
         decay: The share of the average that an update keeps, in (0, 1); None: equal shares.

@@ -35,7 +35,7 @@ from finelens.training.resume import Checkpoints
 from finelens.training.setting import Setting, fitting_size
 from finelens.training.start import start_from_probe
 from finelens.training.state import EpochSums, Position, TrainingState
-from finelens.training.step import Step
+from finelens.training.step import Step, is_one_gpu
 from finelens.training.stopping import consider_stopping
 from finelens.training.two_passes import UpdateRule
 
@@ -110,10 +110,8 @@ class Fit:
         """
         if self.setting.recipe.train.tensorboard:
             self.setting.accelerator.init_trackers("finelens")
-        if self.setting.recipe.train.compile and self.setting.accelerator.device.type != "cuda":
-            self.setting.progress.say(
-                "train.compile is for a CUDA GPU: the network is left as it is"
-            )
+        if self.setting.recipe.train.compile and not is_one_gpu(self.setting.accelerator):
+            self.setting.progress.say("train.compile is for one CUDA GPU: it does nothing here")
         saved = self.checkpoints.load()
         self.state = self._build_state(0 if saved is None else saved["log_size"])
         self._began = time.perf_counter() - (0.0 if saved is None else saved["seconds"])

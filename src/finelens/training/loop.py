@@ -79,11 +79,11 @@ def _run_updates(
             state.sums.add(_over_processes(sums, step))
         with step.profile.part(OPTIMISER):
             _update(state, step)
-        state.sums.pictures += num_pictures
+        _advance(state, size, num_pictures)
         if started - noted > _NOTED_S:
             noted = started
             state.sums.note()
-        _advance(state, size, num_pictures, time.perf_counter() - started)
+        _spend(state, time.perf_counter() - started)
         after_update(num_pictures)
     # lets the loader's workers finish the epoch
     next(batches, None)
@@ -95,11 +95,11 @@ def learning_rate(state: TrainingState) -> float:
     return max(group["lr"] for group in state.optimizer.param_groups)
 
 
-def _advance(state: TrainingState, num_batches: int, num_pictures: int, seconds: float) -> None:
+def _advance(state: TrainingState, num_batches: int, num_pictures: int) -> None:
     state.position.batch += num_batches
     state.position.update += 1
     state.pictures += num_pictures
-    _spend(state, seconds)
+    state.sums.pictures += num_pictures
 
 
 def _spend(state: TrainingState, seconds: float) -> None:

@@ -20,6 +20,11 @@ _NUM_BEFORE = 3  # batches that make buffers and choose kernels before a recordi
 _WORTH_RECORDING = 60  # batches: on an H100 recording took what it saves in 30 of ResNet50
 
 
+def is_one_gpu(accelerator: Accelerator) -> bool:
+    """Return whether a single process trains, on a CUDA device."""
+    return accelerator.num_processes == 1 and accelerator.device.type == "cuda"
+
+
 class Step:
     """What each batch of a phase goes through: what is trained and the pictures' size stay.
 
@@ -63,13 +68,15 @@ class Step:
         self.profile = profile
         self._batch_size = batch_size
         self._say = say
-        is_alone = accelerator.num_processes == 1 and accelerator.device.type == "cuda"
+        is_alone = is_one_gpu(accelerator)
         self._queue = DeviceQueue(accelerator.device) if is_alone else None
         self._compiles = compiles and is_alone
         self._may_record = is_alone and num_batches >= _WORTH_RECORDING
         self._num_usual = 0
         self._direct = DirectPasses(rule, model, accelerator)
-        self._usual: TwoPasses = self._direct
+        # of batches of the usual size
+        self._live: TwoPasses = self._direct
+        self._recording: Recording | None = None
 
     def __call__(self, batch: Batch, *, share: float) -> Tensor:
         """Add a batch's gradients; return the sums over its pictures of loss and agreement.
@@ -113,17 +120,15 @@ class Step:
         self._num_usual += 1
         if self._compiles and self._num_usual == 1:
             self._say("training: compiling the network, which takes about a minute, once a phase")
-            self._usual = CompiledPasses(
-                self._direct, self.rule, self.model, self.accelerator, say=self._say
-            )
+            self._live = CompiledPasses(self.rule, self.model, self.accelerator, say=self._say)
         if self._may_record and self._num_usual == _NUM_BEFORE + 1:
             self._record(images_BCHW, targets_BK)
-        return self._usual
+        return self._recording or self._live
 
     def _record(self, images_BCHW: Tensor, targets_BK: Tensor) -> None:
         try:
-            self._usual = record(
-                self._usual,
+            self._recording = record(
+                self._live,
                 parameters=self.model.parameters(),
                 accumulates=self.rule.accumulate > 1,
                 images_BCHW=images_BCHW,
@@ -134,14 +139,14 @@ class Step:
 
     def _make_room(self, batch_size: int) -> None:
         """Forget the recording where it leaves too little memory for a batch of another size."""
-        if not isinstance(self._usual, Recording):
+        if self._recording is None:
             return
-        device, num_bytes = self.accelerator.device, self._usual.num_bytes
+        device, num_bytes = self.accelerator.device, self._recording.num_bytes
         free, _ = torch.cuda.mem_get_info(device)
         # of what torch holds and does not use, the recording's part serves nothing else
         held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         if free + max(0, held - num_bytes) < num_bytes * batch_size / self._batch_size:
-            self._usual = self._direct
+            self._recording = None
             self._say(
                 "training: passes are no longer replayed: the recording leaves too little memory "
                 "for a batch of another size; a smaller train.batch_size leaves more"

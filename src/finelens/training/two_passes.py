@@ -104,7 +104,6 @@ class CompiledPasses:
     The first batch takes the time to compile.
 
     Args:
-        direct: The passes as they are.
         rule: Makes the loss.
         model: The classifier.
         accelerator: Gives autocast and the backward pass.
@@ -113,7 +112,6 @@ class CompiledPasses:
 
     def __init__(
         self,
-        direct: DirectPasses,
         rule: UpdateRule,
         model: nn.Module,
         accelerator: Accelerator,
@@ -122,7 +120,7 @@ class CompiledPasses:
     ) -> None:
         # what earlier phases compiled counts towards the compiler's limit
         torch.compiler.reset()
-        self._direct = direct
+        self._direct = DirectPasses(rule, model, accelerator)
         self._passes = DirectPasses(rule, torch.compile(model, dynamic=False), accelerator)
         self._is_proven = False
         self._say = say
