@@ -232,6 +232,7 @@ class Predictor:
         preprocessing = self.saved.preprocessing
         few = _READ_TOGETHER // (preprocessing.frames or 1)
         together = batch_size or max(self.num_together, few)
+        is_cuda = self.device.type == "cuda"
         passes = self._passes
         if batch_size is not None and self.device.type != "cpu":
             passes = self._passes_of(batch_size)
@@ -250,7 +251,9 @@ class Predictor:
                 "auto" if num_workers is None else num_workers,
                 len(paths),
                 frames=preprocessing.frames,
+                feeds_gpu=is_cuda,
             ),
+            pin_memory=is_cuda,
         )
         with progress.stage(title, len(paths)) as advance:
             return score(

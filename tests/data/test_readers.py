@@ -137,7 +137,6 @@ def test_keys_of_any_size_reach_the_readers(paths, started):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_page_locked_batches_are_the_same(paths, started):
     dataset, keys = make_dataset(paths), keys_of([0, 1, 2, 3], [4, 5])
     batches = list(started(dataset, 1, pin_memory=True).batches(keys))

@@ -172,7 +172,6 @@ def test_passes_end_together_on_two_threads(num_views, num_eights, with_threads)
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_a_gpu_a_picture_has_the_same_logits_whatever_comes_with_it():
     cuda = torch.device("cuda")
     model, preprocessing = make_model("resnet18")
@@ -182,3 +181,86 @@ def test_on_a_gpu_a_picture_has_the_same_logits_whatever_comes_with_it():
     together_BK = logits(images_BCHW)
     alone_BK = np.concatenate([logits(images_BCHW[n : n + 1]) for n in range(40)])
     assert np.array_equal(together_BK, alone_BK)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100", "test_vit"])
+def test_replayed_passes_are_the_direct_ones_to_the_last_bit(name, precision):
+    model, preprocessing = make_model(name)
+    device = torch.device("cuda")
+    images_BCHW = make_views(preprocessing, 7)
+    passes = make_passes(
+        model.to(device), preprocessing, precision=precision, device=device, pass_size=4
+    )
+    direct_BK, direct_BP = passes(images_BCHW), passes.features(images_BCHW)
+    for _ in range(4):
+        passes(images_BCHW), passes.features(images_BCHW)
+    assert set(passes._recordings) == {"_logits", "_features"}
+    assert np.array_equal(passes(images_BCHW), direct_BK)
+    assert np.array_equal(passes.features(images_BCHW), direct_BP)
+    assert np.array_equal(passes(images_BCHW[5:6]), direct_BK[5:6])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.01)
+    changed_BK = passes(images_BCHW)
+    passes.release()
+    assert not np.array_equal(changed_BK, direct_BK)
+    assert np.array_equal(changed_BK, passes(images_BCHW))
+
+
+@pytest.mark.gpu
+def test_weights_that_moved_are_not_replayed():
+    model, preprocessing = make_model("resnet18")
+    device = torch.device("cuda")
+    images_BCHW = make_views(preprocessing, 4)
+    passes = make_passes(model.to(device), preprocessing, device=device, pass_size=4)
+    for _ in range(9):
+        passes(images_BCHW)
+    assert passes._recordings
+    model.half().float()
+    with torch.no_grad():
+        model.head_output.bias.add_(1)
+    changed_BK = passes(images_BCHW)
+    passes.release()
+    assert np.array_equal(changed_BK, passes(images_BCHW))
+
+
+class Waiting(torch.nn.Module):
+    """Asks the device for a number in the middle of a pass."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def features(self, x):
+        return self.inner.features(x) * (1.0 if x.sum().item() else 0.5)
+
+    def head(self, x):
+        return self.inner.head(x)
+
+
+@pytest.mark.gpu
+def test_a_network_that_waits_for_the_device_is_computed_as_it_is():
+    model, preprocessing = make_model("resnet18")
+    device = torch.device("cuda")
+    images_BCHW = make_views(preprocessing, 4)
+    passes = make_passes(Waiting(model.to(device)), preprocessing, device=device, pass_size=4)
+    first_BK = passes(images_BCHW)
+    for _ in range(9):
+        again_BK = passes(images_BCHW)
+    assert not passes._recordings
+    assert np.array_equal(first_BK, again_BK)
+
+
+@pytest.mark.gpu
+def test_clips_are_replayed_too():
+    model, preprocessing = make_model("test_resnet", frames=3)
+    device = torch.device("cuda")
+    clips = make_views(preprocessing, 5)
+    passes = make_passes(model.to(device), preprocessing, device=device, pass_size=2)
+    first_BK = passes(clips)
+    for _ in range(3):
+        again_BK = passes(clips)
+    assert set(passes._recordings) == {"_logits"}
+    assert np.array_equal(first_BK, again_BK)

@@ -25,7 +25,6 @@ def test_auto_is_bf16_exactly_where_the_processor_has_it():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_auto_is_bf16_on_recent_gpus():
     expected = "bf16" if torch.cuda.get_device_capability() >= (8, 0) else "fp32"
     assert resolve_precision("auto", torch.device("cuda"), NETWORK) == expected

@@ -62,7 +62,6 @@ def trained(make_setting, tmp_path, monkeypatch):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize(
     "settings",
     [
@@ -86,7 +85,6 @@ def test_recorded_passes_train_what_the_passes_train(settings, trained, replays)
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("waits", [True, False])
 def test_a_network_that_cannot_be_recorded_trains_as_it_is(waits, trained, replays):
     def change(classifier):
@@ -108,14 +106,12 @@ def test_a_network_that_cannot_be_recorded_trains_as_it_is(waits, trained, repla
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_short_phases_are_not_recorded(trained, replays):
     trained("train.batches_per_epoch=20", is_recorded=True)
     assert not replays
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_compiled_network_trains_nearly_the_same(trained, replays):
     # a compiled network draws other numbers for dropout
     same = ("train.batches_per_epoch=120", "model.head={dropout: 0.0}")
@@ -129,7 +125,6 @@ def test_a_compiled_network_trains_nearly_the_same(trained, replays):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_network_that_cannot_be_compiled_is_recorded_as_it_is(trained, replays, monkeypatch):
     def fail(_):
         raise RuntimeError("no compiler\nat all")

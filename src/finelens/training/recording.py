@@ -7,21 +7,15 @@ the same kernels compute, and dropout draws what it would have drawn.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from finelens.models.cuda_graphs import device_state_kept, no_draws_on_host, recorded
 from finelens.training.two_passes import TwoPasses
-
-
-class RecordingError(Exception):
-    """A network draws on the host what it computes: each replay would have the same draw."""
 
 
 @dataclass(frozen=True)
@@ -92,23 +86,14 @@ def record(
     torch.cuda.synchronize(device)
     torch.cuda.empty_cache()
     before = torch.cuda.memory_reserved(device)
-    with no_draws_on_host(), _device_state_kept(device), gradients_kept(trained):
-        with _recorded(graphs[0]):
+    with no_draws_on_host(), device_state_kept(device), gradients_kept(trained):
+        with recorded(graphs[0]):
             sums = passes.forward(*batch)
-        with _recorded(graphs[1], pool=graphs[0].pool()):
+        with recorded(graphs[1], pool=graphs[0].pool()):
             passes.backward(share)
         gradients = [(each, each.grad) for each in trained if each.grad is not None]
     num_bytes = torch.cuda.memory_reserved(device) - before
     return Recording(num_bytes, graphs, batch, share, sums, gradients, accumulates)
-
-
-@contextmanager
-def _recorded(graph: torch.cuda.CUDAGraph, pool: Any = None) -> Iterator[None]:
-    """Record what the block hands to the running stream."""
-    stream = torch.cuda.current_stream()
-    # other threads may use the device meanwhile: their calls do not break the recording
-    with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
-        yield
 
 
 @contextmanager
@@ -122,43 +107,3 @@ def gradients_kept(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
     finally:
         for parameter, gradient in before:
             parameter.grad = gradient
-
-
-@contextmanager
-def _device_state_kept(device: torch.device) -> Iterator[None]:
-    """Put the device's random state back."""
-    index = torch.cuda.current_device() if device.index is None else device.index
-    generator = torch.cuda.default_generators[index]
-    state = generator.get_state()
-    try:
-        yield
-    except BaseException:
-        # a recording that fails leaves the generator waiting for its end: another takes its place
-        other = torch.Generator(device)
-        other.set_state(state)
-        generator.graphsafe_set_state(other.graphsafe_get_state())
-        raise
-    generator.set_state(state)
-
-
-@contextmanager
-def no_draws_on_host() -> Iterator[None]:
-    """Put the host's random states back; raise where the block changed one.
-
-    Raises:
-        RecordingError: At the end.
-    """
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
-    try:
-        yield
-        is_same = (
-            random.getstate() == states[0]
-            and str(np.random.get_state()) == str(states[1])  # noqa: NPY002
-            and torch.equal(torch.get_rng_state(), states[2])
-        )
-        if not is_same:
-            raise RecordingError("the network draws random numbers on the processor")
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-        torch.set_rng_state(states[2])

@@ -156,19 +156,23 @@ class Setting:
         memory for, and the scores agree up to rounding.
         """
         part = self.manifest.of_split(split)
-        with self.progress.stage(f"scoring {split}", part.num_examples) as advance:
-            return score(
-                self.classifier,
-                self.loader(split),
-                self.passes,
-                ids=part.ids,
-                paths=part.paths,
-                task=self.task,
-                groups=part.groups,
-                spans=part.spans,
-                is_clips=self.preprocessing.frames is not None,
-                progress=lambda num_pictures: advance(num_pictures, ""),
-            )
+        try:
+            with self.progress.stage(f"scoring {split}", part.num_examples) as advance:
+                return score(
+                    self.classifier,
+                    self.loader(split),
+                    self.passes,
+                    ids=part.ids,
+                    paths=part.paths,
+                    task=self.task,
+                    groups=part.groups,
+                    spans=part.spans,
+                    is_clips=self.preprocessing.frames is not None,
+                    progress=lambda num_pictures: advance(num_pictures, ""),
+                )
+        finally:
+            # training needs the memory
+            self.passes.release()
 
     @cached_property
     def passes(self) -> Passes:

@@ -55,14 +55,18 @@ def _features(setting: Setting, split: str, pace: Pace) -> np.ndarray:
                 setting.progress.say(f"probe: about {spoken_duration(left_s)}")
             advance(num_done, note)
 
-        return extract_features(
-            setting.classifier,
-            setting.loader(split),
-            setting.passes,
-            num_examples=num_examples,
-            path=_path(setting, split),
-            advance=advance_and_tell,
-        )
+        try:
+            return extract_features(
+                setting.classifier,
+                setting.loader(split),
+                setting.passes,
+                num_examples=num_examples,
+                path=_path(setting, split),
+                advance=advance_and_tell,
+            )
+        finally:
+            # training needs the memory
+            setting.passes.release()
 
 
 def _path(setting: Setting, split: str) -> Path:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from finelens.data.loader import Batch
 from finelens.models.backbone import one_line
+from finelens.models.cuda_graphs import RecordingError
 from finelens.training.device_queue import DeviceQueue
 from finelens.training.profile import BACKWARD, FORWARD, Profile
-from finelens.training.recording import Recording, RecordingError, record
+from finelens.training.recording import Recording, record
 from finelens.training.two_passes import CompiledPasses, DirectPasses, TwoPasses, UpdateRule
 
 _NUM_BEFORE = 3  # batches that make buffers and choose kernels before a recording
