@@ -46,7 +46,7 @@ _OWN = ("torch", "torchvision", "timm", "simplejpeg")
 
 
 def choose_rows(wanted: Sequence[str]) -> list[Row]:
-    """Return the rows of keys, or of beginnings of keys such as ``train``; all without any.
+    """Return the rows of keys, or of beginnings that are no key, such as ``train``; all without.
 
     Raises:
         SystemExit: If there is no such row.
@@ -54,7 +54,14 @@ def choose_rows(wanted: Sequence[str]) -> list[Row]:
     for name in wanted:
         if not any(_is_meant(row, name) for row in ROWS):
             raise SystemExit(f"--rows {name}: choose from {', '.join(row.key for row in ROWS)}")
-    return [row for row in ROWS if not wanted or any(_is_meant(row, name) for name in wanted)]
+    keys = {row.key for row in ROWS}
+    # a whole key means its row alone
+    whole, beginnings = keys.intersection(wanted), set(wanted) - keys
+    return [
+        row
+        for row in ROWS
+        if not wanted or row.key in whole or any(_is_meant(row, name) for name in beginnings)
+    ]
 
 
 def lack(row: Row, data: dict[str, Path], *, has_gpu: bool) -> str | None:
@@ -131,7 +138,7 @@ def section(stored: dict[str, Any]) -> str:
     """Return the document's part of all that was measured."""
     rows = stored["rows"]
     lines = [
-        table_line(row.what, row.peer, figures(rows[row.key]), row.target)
+        table_line(row.key, row.what, row.peer, figures(rows[row.key]), row.target)
         for row in ROWS
         if row.key in rows
     ]
@@ -188,7 +195,8 @@ def main() -> None:
         if arguments.smoke:
             print(f"{row.key}: works; a smoke run's figures mean nothing")
         else:
-            print(table_line(row.key, row.peer, figures(stored["rows"][row.key]), row.target))
+            measured = figures(stored["rows"][row.key])
+            print(table_line(row.key, row.what, row.peer, measured, row.target))
     if arguments.write and not arguments.smoke and stored["rows"]:
         text = arguments.write.read_text()
         arguments.write.write_text(splice(text, section(stored), on_gpu=has_gpu))

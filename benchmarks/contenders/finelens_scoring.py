@@ -1,4 +1,4 @@
-"""Passes of ``Predictor.predict`` over a folder, with a ResNet18 from its model folder."""
+"""Passes of ``Predictor.predict`` over a folder, with a network from its model folder."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from finelens.task import Task, TaskKind
 NUM_CLASSES = 20
 
 
-def write_model(folder: Path) -> None:
-    """Write a ResNet18 of random weights: the time does not depend on them."""
-    classifier = build_classifier(
-        ModelConfig(backbone="resnet18", pretrained=False), NUM_CLASSES, size=224
-    )
+def write_model(folder: Path, backbone: str) -> None:
+    """Write a network of random weights: the time does not depend on them."""
+    config = ModelConfig(backbone=backbone, pretrained=False)
+    classifier = build_classifier(config, NUM_CLASSES, size=224)
     preprocessing = build_preprocessing(InputConfig(size=224), classifier.backbone.input_spec)
     names = tuple(f"class {number:02d}" for number in range(NUM_CLASSES))
     task = Task(TaskKind.MULTI_CLASS, names)
@@ -34,10 +33,11 @@ def main() -> None:
     """Serve rounds over the folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--backbone", default="resnet18")
     arguments = parser.parse_args()
     gate = Gate("finelens", "torch", "torchvision", "simplejpeg")
     with tempfile.TemporaryDirectory() as work:
-        write_model(Path(work) / "model")
+        write_model(Path(work) / "model", arguments.backbone)
         predictor = Predictor.load(Path(work) / "model")
 
         def score() -> int:

@@ -1,9 +1,9 @@
 """Passes of timm's inference loop over a folder, with the documented defaults of its script.
 
 Those are: batches of 256, two loader processes, float32, probabilities of the highest class written
-to a CSV file. Pictures have the size at which the network trains, 224, as on the other side.
-``--best`` takes the flags that are quickest here: bfloat16 autocast, channels-last, a loader
-process a core.
+to a CSV file; a GPU is used where there is one. Pictures have the size at which the network trains,
+224, as on the other side. ``--best`` takes the flags that are quickest: bfloat16 autocast,
+channels-last, a loader process a core, page-locked memory for a GPU.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +29,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder")
     parser.add_argument("--best", action="store_true")
+    parser.add_argument("--backbone", default="resnet18")
     arguments = parser.parse_args()
     gate = Gate("timm", "torch", "torchvision", "pillow")
-    model = create_model("resnet18", pretrained=False, num_classes=NUM_CLASSES).eval()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = create_model(arguments.backbone, pretrained=False, num_classes=NUM_CLASSES)
+    model = model.to(device).eval()
     if arguments.best:
         model = model.to(memory_format=torch.channels_last)
     config = resolve_data_config({}, model=model)
@@ -42,7 +44,8 @@ def main() -> None:
             create_dataset("", root=arguments.folder, split="validation"),
             batch_size=256,
             num_workers=len(os.sched_getaffinity(0)) if arguments.best else NUM_WORKERS,
-            device=torch.device("cpu"),
+            pin_memory=arguments.best and device.type == "cuda",
+            device=device,
             **config,
         )
         probabilities, classes = [], []
@@ -50,11 +53,11 @@ def main() -> None:
             for images_BCHW, _ in loader:
                 if arguments.best:
                     images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
-                with torch.autocast("cpu", torch.bfloat16) if arguments.best else nullcontext():
+                with torch.autocast(device.type, torch.bfloat16, enabled=arguments.best):
                     logits_BK = model(images_BCHW)
                 highest = logits_BK.float().softmax(-1).topk(1)
-                classes.append(highest.indices.numpy())
-                probabilities.append(highest.values.numpy())
+                classes.append(highest.indices.cpu().numpy())
+                probabilities.append(highest.values.cpu().numpy())
         table = {
             "filename": loader.dataset.filenames(basename=True),
             "index": np.concatenate(classes).squeeze(-1),

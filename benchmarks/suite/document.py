@@ -10,12 +10,12 @@ from suite.figures import SECONDS, Measured, Target, shortfalls
 BEGIN, END = "<!-- bench: written by make bench -->", "<!-- bench: end -->"
 GPU_BEGIN, GPU_END = "<!-- bench: written by make bench on a GPU -->", "<!-- bench: GPU end -->"
 _HEADER = (
-    "| what | finelens | peer | ratio (median; lowest to highest round) | target |\n"
-    "|---|---|---|---|---|"
+    "| row | what | finelens | peer | ratio (median; lowest to highest round) | target |\n"
+    "|---|---|---|---|---|---|"
 )
 
 
-def table_line(what: str, peer: str, measured: Measured, target: Target) -> str:
+def table_line(key: str, what: str, peer: str, measured: Measured, target: Target) -> str:
     """Return a row's line of the table."""
     ratio = measured.ratio
     told = "" if ratio is None else f"**{_number(ratio.median)}x**"
@@ -26,7 +26,7 @@ def table_line(what: str, peer: str, measured: Measured, target: Target) -> str:
         ours += f", {max(measured.peaks_mb):.0f} MB"
     theirs = _side(measured.theirs, measured.their_qualities, measured.unit)
     beside = f"{peer}: {theirs}" if peer else ""
-    return f"| {what} | {ours} | {beside} | {told} | {_verdict(measured, target)} |"
+    return f"| `{key}` | {what} | {ours} | {beside} | {told} | {_verdict(measured, target)} |"
 
 
 def write_section(lines: Sequence[str], facts: Mapping[str, str]) -> str:

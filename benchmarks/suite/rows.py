@@ -50,6 +50,7 @@ def _resident(is_peer: bool, script: str, *options: str, data: str) -> Contender
         "classes": _training_pictures,
         "gpu": _gpu_pictures,
         "scored": lambda bench: inputs.photographs(bench, 64 if bench.is_smoke else 800),
+        "scored on a GPU": lambda bench: inputs.photographs(bench, 64 if bench.is_smoke else 6400),
         "clips": lambda bench: bench.data["clips"],
     }
 
@@ -136,7 +137,7 @@ def _manifest(bench: Bench, out: Path) -> list[str]:
     return [str(bench.python), str(_CONTENDERS / "finelens_manifest.py"), table, "--out", str(out)]
 
 
-def _on_gpu(batch_size: int) -> Iterator[Row]:
+def _training_on_gpu(batch_size: int) -> Iterator[Row]:
     """Return the rows of training on a GPU in batches of a size."""
     what = (
         f"training updates on a GPU, ResNet50 at 224, compiled, batches of {batch_size}, from files"
@@ -159,6 +160,24 @@ def _on_gpu(batch_size: int) -> Iterator[Row]:
     yield row(
         f"gpu-{batch_size}-memory", what, "the same fed from the GPU's memory (limit)",
         theirs=_ours("finelens_train.py", "--from-memory", *options, *compiled, data="gpu"),
+    )  # fmt: skip
+
+
+def _scoring_on_gpu() -> Iterator[Row]:
+    """Return the rows of scoring on a GPU."""
+    options = ("--backbone", "resnet50")
+    row = partial(
+        Row, what="scoring a folder of photographs on a GPU, ResNet50 at 224", target=Target(),
+        data=("photos",), on_gpu=True,
+        ours=_ours("finelens_scoring.py", *options, data="scored on a GPU"),
+    )  # fmt: skip
+    yield row(
+        "gpu-score-timm", peer="timm's inference loop",
+        theirs=_peers("timm_scoring.py", *options, data="scored on a GPU"),
+    )  # fmt: skip
+    yield row(
+        "gpu-score-best", peer="timm's inference loop in bf16, channels-last",
+        theirs=_peers("timm_scoring.py", "--best", *options, data="scored on a GPU"),
     )  # fmt: skip
 
 
@@ -229,6 +248,7 @@ ROWS = (
     Row("manifest", "a table of 1,000,000 rows: read, validate, split", "",
         Target(seconds=5, peak_mb=1000), (),
         Contender(_manifest, is_whole=True)),
-    *_on_gpu(32),
-    *_on_gpu(128),
+    *_training_on_gpu(32),
+    *_training_on_gpu(128),
+    *_scoring_on_gpu(),
 )  # fmt: skip

@@ -88,6 +88,8 @@ def test_keys_of_rows_are_unique_and_chosen_by_their_beginning() -> None:
     assert choose_rows([]) == list(ROWS)
     chosen = [row.key for row in choose_rows(["start", "frozen"])]
     assert chosen == ["frozen", "start-help", "start-recipes"]
+    chosen = [row.key for row in choose_rows(["score", "loader-limit"])]
+    assert chosen == ["loader-limit", "score"]
     with pytest.raises(SystemExit, match="choose from loader-timm"):
         choose_rows(["star"])
 
