@@ -104,7 +104,8 @@ class Classifier(nn.Module):
                 raise ModelError(
                     f'auxiliary net "{net.name}" takes no pictures of {size} x {size} pixels: '
                     f"{one_line(error)}; the network's own size is "
-                    f"{self.backbone.input_spec.size}, or set loss.auxiliary_weight to 0"
+                    f"{self.backbone.input_spec.size}: raise input.size or the phase's scale, "
+                    "or set loss.auxiliary_weight to 0"
                 ) from error
             finally:
                 for module, mode in modes.items():
