@@ -202,7 +202,10 @@ def test_bytes_are_resized_as_torchvision_does(shape):
     preprocessing = Preprocessing(16, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     for height, width in ((16, 16), (20, 7), (50, 60)):
         expected = v2.functional.resize(picture, [height, width], antialias=True)
-        assert torch.equal(preprocessing.resample(picture, height, width), expected)
+        found = preprocessing.resample(picture, height, width)
+        assert torch.equal(found, expected)
+        # as batches are: turning it over would take as long as a third of the resampling
+        assert found.movedim(-3, -1).is_contiguous()
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 9, 5), (2, 4, 3, 5, 9), (3, 8, 8)])

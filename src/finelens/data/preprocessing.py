@@ -141,16 +141,22 @@ class Preprocessing:
         Frames (T, C, H, W) too.
         """
         # torch's uint8 kernel is faster on whole (H, W, C) memory than on a part of it
-        picture_CHW = picture_CHW.movedim(-3, -1).contiguous().movedim(-1, -3)
-        if self.interpolation == "bilinear" and _has_bytes_kernel():
-            if picture_CHW.shape[-2:] == (height, width):
-                return picture_CHW
-            # what torchvision comes to, without its questions: they take as long as the kernel
-            pictures = picture_CHW if picture_CHW.ndim == 4 else picture_CHW[None]
-            pictures = interpolate(pictures, (height, width), mode="bilinear", antialias=True)
-            return pictures if picture_CHW.ndim == 4 else pictures[0]
-        mode = INTERPOLATIONS[self.interpolation]
-        return functional.resize(picture_CHW, [height, width], interpolation=mode, antialias=True)
+        picture_HWC = picture_CHW.movedim(-3, -1).contiguous()
+        if self.interpolation != "bilinear" or not _has_bytes_kernel():
+            mode = INTERPOLATIONS[self.interpolation]
+            picture_CHW = picture_HWC.movedim(-1, -3)
+            return functional.resize(
+                picture_CHW, [height, width], interpolation=mode, antialias=True
+            )
+        if picture_CHW.shape[-2:] == (height, width):
+            return picture_HWC.movedim(-1, -3)
+        # what torchvision comes to, without its questions: they take as long as the kernel. One
+        # picture's own stride is that of a batch, or the result would not be channels last
+        pictures_BHWC = picture_HWC if picture_HWC.ndim == 4 else picture_HWC[None]
+        pictures_BCHW = interpolate(
+            pictures_BHWC.movedim(-1, -3), (height, width), mode="bilinear", antialias=True
+        )
+        return pictures_BCHW if picture_HWC.ndim == 4 else pictures_BCHW[0]
 
     @property
     def fill(self) -> list[float]:

@@ -1,7 +1,11 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from torchvision.transforms.v2 import functional
+
+from finelens.data.augment.colour import _recolour
 
 
 def ramp():
@@ -77,3 +81,31 @@ def test_colours_change_with_their_probability(apply, noise, name, settings):
         for n in range(400)
     )
     assert 90 < changed < 150
+
+
+def recoloured(colours, factors, order):
+    """Return what brightness (0), contrast (1) and saturation (2) make of colours (N, 3)."""
+    luma = [0.2989, 0.587, 0.114]
+    for kind in order:
+        greys = (colours @ luma)[:, None]
+        fixed = (0.0, greys.mean(), greys)[kind]
+        colours = factors[kind] * colours + (1 - factors[kind]) * fixed
+    return np.clip(np.floor(colours + 0.5), 0, 255)
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (1, 5, 7), (3, 9, 11), (2, 1, 1)])
+@pytest.mark.parametrize("is_planar", [False, True])
+def test_composed_colour_changes_are_those_one_after_the_other(shape, is_planar):
+    frames_THWC = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    frames = torch.from_numpy(frames_THWC).movedim(-1, -3)
+    frames = frames.contiguous() if is_planar else frames
+    factors = np.array([1.3, 0.6, 1.4])
+    for order in itertools.permutations(range(3)):
+        found = _recolour(frames, factors, np.array(order))
+        for frame_CHW, frame_HWC in zip(found, frames_THWC, strict=True):
+            expected = recoloured(frame_HWC.reshape(-1, 3).astype(np.float64), factors, order)
+            levels = frame_CHW.movedim(0, -1).reshape(-1, 3).numpy().astype(np.float64)
+            assert np.abs(levels - expected).max() <= 1
+            assert np.mean(levels != expected) < 0.01
+        if len(frames) == 1:
+            assert torch.equal(_recolour(frames[0], factors, np.array(order)), found[0])
