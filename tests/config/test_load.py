@@ -9,6 +9,7 @@ from finelens.config.load import (
     read_run_recipe,
     read_yaml,
 )
+from finelens.config.notation import parse_yaml
 from finelens.config.packaged import recipe_names
 from finelens.config.schema import Recipe
 from finelens.errors import ConfigError
@@ -129,6 +130,25 @@ def test_a_setting_reaches_into_a_section_written_as_null(load):
 def test_a_whole_list_can_be_set(load):
     phases = load(TWO_PHASES, "phases=[{epochs: 3, freeze: backbone}]").phases
     assert [(phase.epochs, phase.freeze) for phase in phases] == [(3, "backbone")]
+
+
+@pytest.mark.parametrize("whole", ["phases=[{epochs: 3}]", "phases.1.schedule={name: constant}"])
+def test_a_setting_that_undoes_a_part_set_before_is_refused(load, problem, whole):
+    first, second = "phases.0.epochs=1", "phases.1.schedule.warmup_epochs=0"
+    undone = first if whole.startswith("phases=") else second
+    assert problem(TWO_PHASES, first, second, whole) == (
+        f'--set "{whole}" undoes --set "{undone}" before it: leave one out, or give the part '
+        "after the whole"
+    )
+    assert load(TWO_PHASES, "phases=[{epochs: 3}]", "phases.0.epochs=1").phases[0].epochs == 1
+
+
+def test_the_readme_shows_the_default_recipe():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition("```yaml\n")[2].partition("```")[0]
+    content = parse_yaml(shown, origin="README.md")
+    content["description"] = load_recipe("finetune").description
+    assert parse_recipe(content, origin="README.md") == load_recipe("finetune")
 
 
 def test_an_entry_of_a_default_list_can_be_set(load):

@@ -10,6 +10,21 @@ from finelens.runs.directory import create_run
 from finelens.training.setting import build_setting
 
 
+class Told(Silent):
+    """A progress that keeps what is said."""
+
+    def __init__(self):
+        self.lines: list[str] = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+@pytest.fixture
+def told():
+    return Told()
+
+
 @pytest.fixture
 def make_setting(tmp_path, table_data, tiny_settings):
     """Return a function from settings (and data) to a setting in a new run folder."""

@@ -4,6 +4,7 @@ import torch
 
 from finelens.training.features import extract_features, forget_features
 from finelens.training.interruption import Interrupted
+from finelens.training.profile import Profile
 
 
 def path_of(setting):
@@ -17,6 +18,7 @@ def extract(setting, advance=lambda _num, _note: None):
         setting.passes,
         num_examples=24,
         path=path_of(setting),
+        profile=Profile(),
         advance=advance,
     )
 

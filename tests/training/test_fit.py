@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from finelens.errors import ConfigError, ModelError
-from finelens.progress import Silent
 from finelens.runs.log import read_log
 from finelens.training.finish import finish
 from finelens.training.fit import Fit
@@ -159,18 +158,6 @@ def test_an_auxiliary_weight_without_auxiliary_nets_is_refused(make_setting):
         make_setting("loss.auxiliary_weight=0.3")
 
 
-class Told:
-    """Keeps the lines that are said."""
-
-    def __init__(self):
-        self.lines: list[str] = []
-
-    stage = Silent.stage
-
-    def say(self, line):
-        self.lines.append(line)
-
-
 def test_without_phases_the_probe_is_the_model(make_setting):
     setting = make_setting("phases=[]")
     state = Fit(setting).run()
@@ -181,8 +168,7 @@ def test_without_phases_the_probe_is_the_model(make_setting):
     assert (setting.run.model / "weights.safetensors").is_file()
 
 
-def test_a_profile_tells_every_part_when_it_is_asked_for(make_setting):
-    told = Told()
+def test_a_profile_tells_every_part_when_it_is_asked_for(make_setting, told):
     setting = make_setting("phases.0.epochs=1").watched_by(told)
     Fit(setting, profile=True).run()
     [shares] = [line for line in told.lines if "of training" in line]
@@ -195,9 +181,8 @@ def test_a_profile_tells_every_part_when_it_is_asked_for(make_setting):
     assert not [line for line in told.lines if "profile" in line]
 
 
-def test_the_rest_of_a_run_is_forecast_once_in_a_phase(make_setting, monkeypatch):
+def test_the_rest_of_a_run_is_forecast_once_in_a_phase(make_setting, monkeypatch, told):
     monkeypatch.setattr("finelens.training.forecast._MEASURED_S", 0.0)
-    told = Told()
     setting = make_setting("phases=[{epochs: 2}, {epochs: 1}]").watched_by(told)
     Fit(setting).run()
     forecasts = [line for line in told.lines if "to the end of the run" in line]

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from finelens.data.dataset import Batch
+from finelens.training.fit import Fit
 from finelens.training.profile import BACKWARD, FORWARD, WAIT, Profile
 
 
@@ -27,9 +28,10 @@ def test_seconds_of_a_part_add_up_and_are_kept_of_one_that_raised():
 
 
 def test_it_says_which_share_each_part_took_and_what_a_picture_cost():
-    profile = Profile(seconds={WAIT: 1.0, FORWARD: 3.0, BACKWARD: 6.0})
-    profile.add_batch(make_batch(4, 0.010, 0.002))
-    profile.add_batch(make_batch(4, 0.006, 0.002))
+    profile = Profile(seconds={FORWARD: 3.0, BACKWARD: 6.0})
+    batches = [make_batch(4, 0.010, 0.002), make_batch(4, 0.006, 0.002)]
+    assert list(profile.waited_for(iter(batches))) == batches
+    profile.seconds[WAIT] = 1.0
     first, second, last = profile.told(media="clips", num_workers=2, num_cores=2, is_cached=False)
     assert first == (
         "profile: 10.0 s of training: backward 60%, forward 30%, waiting for clips 10%"
@@ -42,7 +44,7 @@ def test_it_says_which_share_each_part_took_and_what_a_picture_cost():
 @pytest.mark.parametrize(("num_workers", "is_advised"), [(0, True), (1, True), (2, False)])
 def test_it_says_what_to_do_where_pictures_are_late(num_workers, is_advised):
     profile = Profile(seconds={WAIT: 2.0, FORWARD: 3.0})
-    profile.add_batch(make_batch(1, 0.0, 0.0))
+    profile.num_read = 1
     *_, last = profile.told(media="pictures", num_workers=num_workers, num_cores=2, is_cached=False)
     assert "pictures hold training up" in last
     assert "data.cache=true" in last
@@ -51,7 +53,7 @@ def test_it_says_what_to_do_where_pictures_are_late(num_workers, is_advised):
 
 def test_it_says_who_read():
     profile = Profile(seconds={FORWARD: 3.0})
-    profile.add_batch(make_batch(1, 0.0, 0.0))
+    profile.num_read = 1
     readers = ["the training process", "1 loader process and the training process"]
     for num_workers, expected in enumerate(readers):
         _, second, _ = profile.told(
@@ -62,15 +64,34 @@ def test_it_says_who_read():
 
 def test_it_does_not_advise_the_cache_that_is_there():
     profile = Profile(seconds={WAIT: 2.0, FORWARD: 3.0})
-    profile.add_batch(make_batch(1, 0.0, 0.0))
+    profile.num_read = 1
     *_, last = profile.told(media="pictures", num_workers=2, num_cores=2, is_cached=True)
-    assert "data.cache" not in last
-    assert "hold training up; another run (it finds them in the cache)" in last
+    assert "data.cache=true" not in last
+    assert "hold training up; another run (it finds in the cache what data.cache_gb has" in last
 
 
-def test_of_no_training_it_says_so():
-    told = Profile().told(media="pictures", num_workers=0, num_cores=2, is_cached=False)
-    assert list(told) == ["profile: no weights were updated, so there is nothing to tell"]
+def test_waiting_is_what_the_batches_take():
+    def late():
+        for _ in range(2):
+            time.sleep(0.02)
+            yield make_batch(3, 0.0, 0.0)
+
+    profile = Profile()
+    for _ in profile.waited_for(late()):
+        time.sleep(0.03)
+    assert 0.04 <= profile.seconds[WAIT] < 0.06
+    assert profile.num_read == 6
+
+
+def test_of_nothing_read_it_says_nothing():
+    assert not list(Profile().told(media="clips", num_workers=0, num_cores=2, is_cached=False))
+
+
+def test_a_run_tells_of_its_probe_and_of_training(make_setting, told):
+    Fit(make_setting("phases.0.epochs=1").watched_by(told), profile=True).run()
+    works = [line.split(" s of ")[1].split(":")[0] for line in told.lines if " s of " in line]
+    assert works == ["the probe", "training"]
+    assert any("fitting" in line for line in told.lines if "the probe" in line)
 
 
 def test_batches_tell_what_reading_them_took(make_setting):

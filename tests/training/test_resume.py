@@ -15,6 +15,7 @@ import torch
 import finelens
 from finelens.errors import FinelensError, RunError
 from finelens.progress import Silent
+from finelens.reporting.report import write_report
 from finelens.training.best import BestWeights
 from finelens.training.interruption import Interrupted
 from finelens.training.resume import Checkpoints
@@ -336,19 +337,8 @@ def stopped_run(table_data, tiny_settings, run, *more):
     return run
 
 
-class Told(Silent):
-    """Progress that keeps what was said."""
-
-    def __init__(self):
-        self.lines = []
-
-    def say(self, line):
-        self.lines.append(line)
-
-
-def test_resuming_says_at_once_where_it_goes_on(tmp_path, table_data, tiny_settings):
+def test_resuming_says_at_once_where_it_goes_on(tmp_path, table_data, tiny_settings, told):
     run = stopped_run(table_data, tiny_settings, tmp_path / "run")
-    told = Told()
     finelens.resume(run, progress=told)
     assert "going on at epoch 1 of 2, after 24 pictures of it" in told.lines
     assert (run / "checkpoints" / "last.pt").is_file()
@@ -369,7 +359,7 @@ def test_a_run_older_than_the_reducing_gap_goes_on_with_pictures_of_full_size(
 
 
 def test_resuming_what_was_trained_says_that_only_scoring_is_left(
-    tmp_path, table_data, tiny_settings
+    tmp_path, table_data, tiny_settings, told
 ):
     class StopInTheLast(StopIn):
         @contextlib.contextmanager
@@ -385,19 +375,50 @@ def test_resuming_what_was_trained_says_that_only_scoring_is_left(
             "finetune", table_data, settings=tiny_settings(), run=run, progress=StopInTheLast("")
         )
     assert (run / "checkpoints" / "previous.pt").is_file()
-    told = Told()
     finelens.resume(run, progress=told)
     assert "training is complete; going on with the last scoring" in told.lines
 
 
+def test_ctrl_c_twice_stops_at_once_and_says_how_to_go_on(
+    tmp_path, table_data, tiny_settings, alone
+):
+    class TwiceInValidation(Silent):
+        @contextlib.contextmanager
+        def stage(self, title, total):
+            del total
+            if title == "scoring val":
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+            yield lambda _num_items, _note: None
+
+    run = tmp_path / "run"
+    with pytest.raises(Interrupted, match=f"at once; go on .* --resume {run}`"):
+        finelens.train(
+            "finetune", table_data, settings=tiny_settings(), run=run, progress=TwiceInValidation()
+        )
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert_same_result(finelens.resume(run), alone(tiny_settings()))
+
+
+def test_ctrl_c_while_the_report_is_written_comes_too_late(
+    tmp_path, table_data, tiny_settings, monkeypatch
+):
+    def interrupted(run):
+        os.kill(os.getpid(), signal.SIGINT)
+        return write_report(run)
+
+    monkeypatch.setattr("finelens.api.training.write_report", interrupted)
+    run = finelens.train("finetune", table_data, settings=tiny_settings(), run=tmp_path / "run")
+    assert (run / "report.html").is_file()
+
+
 def test_a_complete_run_is_said_to_be_and_gets_its_report_only_where_it_is_missing(
-    tmp_path, trained
+    tmp_path, trained, told
 ):
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     report = (run / "report.html").read_bytes()
     (run / "report.html").write_text("mine")
-    told = Told()
     assert finelens.resume(run, progress=told) == run
     assert told.lines == [f"run {run} is complete already"]
     assert (run / "report.html").read_text() == "mine"

@@ -34,3 +34,10 @@ def test_the_same_seed_gives_the_same_first_weights(make_setting, tmp_path):
     first = make_setting(run=tmp_path / "a").classifier.state_dict()
     second = make_setting(run=tmp_path / "b").classifier.state_dict()
     assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_frozen_statistics_of_random_weights_are_told(make_setting, is_frozen):
+    frozen = str(is_frozen).lower()
+    setting = make_setting(*(f"phases.{n}.freeze_statistics={frozen}" for n in range(2)))
+    assert any("the weights are random" in line for line in setting.described()) == is_frozen

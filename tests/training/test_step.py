@@ -3,7 +3,6 @@ import random
 import pytest
 import torch
 
-from finelens.progress import Silent
 from finelens.runs.log import read_log
 from finelens.training import step
 from finelens.training.fit import Fit
@@ -13,16 +12,6 @@ LONG = ("train.batches_per_epoch=80", "phases.0.epochs=1", "model.probe=false")
 """Long enough to be worth recording."""
 EXACT = ("train.precision=fp32", "optimizer.name=sgd", "optimizer.lr=0.01")
 """Rounding stays rounding: Adam makes a step of the smallest gradient."""
-
-
-class Told(Silent):
-    """A progress that keeps what is said."""
-
-    def __init__(self):
-        self.lines = []
-
-    def say(self, line):
-        self.lines.append(line)
 
 
 @pytest.fixture
@@ -40,12 +29,12 @@ def replays(monkeypatch):
 
 
 @pytest.fixture
-def trained(make_setting, tmp_path, monkeypatch):
+def trained(make_setting, tmp_path, monkeypatch, told):
     """Return a function from settings to weights, logged figures and lines of a short training."""
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
 
     def train(*settings, is_recorded, change=None):
-        told = Told()
+        told.lines = []
         name = "recorded" if is_recorded else "direct"
         setting = make_setting(*LONG, *EXACT, *settings, run=tmp_path / name).watched_by(told)
         if change is not None:
@@ -136,7 +125,6 @@ def test_a_network_that_cannot_be_compiled_is_recorded_as_it_is(trained, replays
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA device")
-def test_compiling_without_a_gpu_is_said_to_do_nothing(make_setting):
-    told = Told()
+def test_compiling_without_a_gpu_is_said_to_do_nothing(make_setting, told):
     Fit(make_setting("train.compile=true", "model.probe=false").watched_by(told)).run()
     assert told.lines[0] == "train.compile is for one CUDA GPU: it does nothing here"

@@ -15,7 +15,7 @@ from finelens.api.recipe_choice import choose_recipe
 from finelens.api.training_data import Found, complete_manifest, read_recipe_data
 from finelens.config.load import dump_recipe, load_recipe, parse_recipe, read_run_recipe
 from finelens.config.schema import Recipe
-from finelens.config.settings import apply_setting
+from finelens.config.settings import apply_settings
 from finelens.data.demo.supply import supply_clips, supply_pictures
 from finelens.data.extent import sample_sizes
 from finelens.data.manifest import Manifest, read_manifest
@@ -65,7 +65,8 @@ def train(
     Raises:
         FinelensError: If the recipe, the data, the model or the run folder cannot be used; an
             error found before training leaves no folder behind.
-        Interrupted: If Ctrl-C or SIGTERM ended it; ``resume`` goes on.
+        Interrupted: If Ctrl-C or SIGTERM ended it, after it saved its state, or Ctrl-C twice, at
+            once; ``resume`` goes on.
     """
     progress = progress or Silent()
     recipe = str(recipe) if isinstance(recipe, Path) else recipe
@@ -209,17 +210,23 @@ def _train(setting: Setting, *, profile: bool = False) -> Path:
             raise Interrupted(
                 f"{stopped}; all is saved, go on with `finelens train --resume {typed(root)}`"
             ) from None
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "stopped at once; go on from what was saved last with "
+                f"`finelens train --resume {typed(root)}`"
+            ) from None
         except torch.OutOfMemoryError as error:
             raise RunError(
                 f"the memory of {setting.accelerator.device} is full at train.batch_size "
                 f"{setting.recipe.train.batch_size}; start a new run with a smaller one, and "
                 "train.accumulate in its place"
             ) from error
-    if setting.accelerator.is_main_process:
-        write_report(setting.run)
-        forget_previous(setting.run.checkpoints)
-    setting.accelerator.wait_for_everyone()
-    setting.accelerator.end_training()
+        # soon done: a wish to stop that comes now is not heeded
+        if setting.accelerator.is_main_process:
+            write_report(setting.run)
+            forget_previous(setting.run.checkpoints)
+        setting.accelerator.wait_for_everyone()
+        setting.accelerator.end_training()
     return root
 
 
@@ -227,8 +234,7 @@ def _with_settings(recipe: str | Recipe, settings: Sequence[str]) -> Recipe:
     if isinstance(recipe, str):
         return load_recipe(recipe, settings)
     content = recipe.model_dump(mode="json")
-    for setting in settings:
-        apply_setting(content, setting)
+    apply_settings(content, settings)
     return parse_recipe(content, origin="given")
 
 

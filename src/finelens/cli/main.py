@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
+import signal
 import sys
 
 import typer
@@ -54,6 +56,10 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("\ninterrupted", err=True)
         sys.exit(INTERRUPTED)
+    except SystemExit:
+        # all is done and told: Ctrl-C while Python tears itself down would make it look undone
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+        raise
 
 
 def _end(error: FinelensError) -> None:

@@ -12,7 +12,7 @@ from finelens.config.notation import parse_yaml, to_yaml
 from finelens.config.packaged import read_text, recipe_text
 from finelens.config.problems import tell_problems
 from finelens.config.schema import Recipe
-from finelens.config.settings import apply_setting
+from finelens.config.settings import apply_settings
 from finelens.errors import ConfigError
 
 
@@ -21,15 +21,14 @@ def load_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
 
     Args:
         name: A packaged recipe's name or the path of a ``.yaml`` file.
-        settings: ``key.sub.0.key=VALUE`` strings, applied in order; see ``apply_setting``.
+        settings: ``key.sub.0.key=VALUE`` strings, applied in order; see ``apply_settings``.
 
     Raises:
         ConfigError: If the YAML is broken, a key is unknown (the nearest is named), a value
             does not fit, or two keys contradict each other.
     """
     content = _read_mapping(recipe_text(name), name)
-    for setting in settings:
-        apply_setting(content, setting)
+    apply_settings(content, settings)
     return parse_recipe(content, origin=name)
 
 

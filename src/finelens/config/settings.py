@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from finelens.config.notation import parse_yaml
@@ -9,17 +10,34 @@ from finelens.config.schema import Recipe
 from finelens.errors import ConfigError
 
 
-def apply_setting(content: dict[str, Any], setting: str) -> None:
-    """Change a recipe's mapping as a setting says; sections that are not there are made.
+def apply_settings(content: dict[str, Any], settings: Sequence[str]) -> None:
+    """Change a recipe's mapping as settings say, in order; sections that are not there are made.
 
     Args:
         content: The recipe's mapping, before it is checked.
-        setting: ``key.sub.0.key=VALUE``; the value is YAML. An index of a list, or of a
-            default list, must exist.
+        settings: ``key.sub.0.key=VALUE`` strings; the value is YAML. An index of a list, or of a
+            default list, must exist. Of the same key the last counts.
 
     Raises:
-        ConfigError: If there is no ``=``, the value is not YAML, or the key leads nowhere.
+        ConfigError: If there is no ``=``, the value is not YAML, the key leads nowhere, or a
+            setting would undo another's part before it.
     """
+    for number, setting in enumerate(settings):
+        whole = f"{_key(setting)}."
+        undone = next((one for one in settings[:number] if _key(one).startswith(whole)), None)
+        if undone is not None:
+            raise ConfigError(
+                f'--set "{setting}" undoes --set "{undone}" before it: leave one out, or give the '
+                "part after the whole"
+            )
+        _apply(content, setting)
+
+
+def _key(setting: str) -> str:
+    return setting.partition("=")[0].strip()
+
+
+def _apply(content: dict[str, Any], setting: str) -> None:
     key, mark, text = setting.partition("=")
     parts = key.strip().split(".")
     if not mark or not all(parts):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -16,8 +17,10 @@ _TEMPORARY = ".tmp"
 _ABANDONED_S = 3600.0
 
 
-def evict(folder: Path, max_bytes: int) -> None:
-    """Remove the least recently used files of a folder if more than nine tenths are used.
+def evict(
+    folder: Path, max_bytes: int, *, coming_bytes: int = 0, kept_since_s: float = math.inf
+) -> bool | None:
+    """Remove the least recently used files of a folder if more than nine tenths will be used.
 
     Eight tenths are left. One process does it at a time: others return at once. Files that a
     kill left half written go too.
@@ -25,23 +28,30 @@ def evict(folder: Path, max_bytes: int) -> None:
     Args:
         folder: A cache folder.
         max_bytes: Its bound; a file counts the blocks it takes on disk.
+        coming_bytes: What will be written next.
+        kept_since_s: Files that were used at this time, as of ``time.time``, or later stay.
+
+    Returns:
+        Whether more than nine tenths will be used still; None where another process is at it.
 
     Raises:
         OSError: If the folder cannot be listed.
     """
     with _alone(folder / _LOCK) as is_alone:
         if not is_alone:
-            return
+            return None
         files = sorted(_files(folder))
-        used_bytes = sum(size for _, size, _ in files)
+        used_bytes = coming_bytes + sum(size for _, size, _ in files)
         enough = _LEFT * max_bytes if used_bytes > _FULL * max_bytes else used_bytes
         oldest_s = time.time() - _ABANDONED_S
         for used_s, size, path in files:
             is_temporary = path.endswith(_TEMPORARY)
-            if (used_bytes > enough and not is_temporary) or (is_temporary and used_s < oldest_s):
+            is_kept = is_temporary or used_s >= kept_since_s
+            if (used_bytes > enough and not is_kept) or (is_temporary and used_s < oldest_s):
                 with contextlib.suppress(OSError):
                     os.unlink(path)  # noqa: PTH108
                 used_bytes -= size
+        return used_bytes > _FULL * max_bytes
 
 
 def _files(folder: Path) -> Iterator[tuple[float, int, str]]:

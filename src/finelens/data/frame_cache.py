@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import threading
+import time
 import warnings
 from collections.abc import Callable
+from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +22,7 @@ from finelens.data.cache_folder import cache_folder
 from finelens.data.file_content import content_key, digest
 from finelens.errors import ConfigError
 
-# a process looks at the folder's size after it wrote this part of the bound
+# a process looks at the folder's size before it writes another such part of the bound
 _CHECKED_PART = 100
 # an entry and the hash of its file each fill their last block on disk
 _BLOCKS_BYTES = 8192
@@ -32,8 +35,11 @@ class FrameCache:
 
     Safe with several processes: an entry is a file of its own that is written under another name
     and renamed. The least recently used entries go when the bound is near, and stay readable
-    for who has them mapped. A damaged entry is made again. Where the folder cannot be written
-    (a full disk, no right to), everything is computed, and a warning says so once.
+    for who has them mapped; none that was used since this was built. An epoch with more than
+    there is room for thus finds in the next what there was room for, and the rest is computed;
+    so is what comes while another process looks for room.
+    A damaged entry is made again. Where the folder cannot be written (a full disk, no right to),
+    everything is computed. A warning says either once.
 
     Args:
         folder: Made when the first entry is written.
@@ -49,7 +55,10 @@ class FrameCache:
         self.folder = folder
         self.max_bytes = max_bytes
         self._unchecked_bytes = max_bytes
-        self._has_warned = False
+        self._since_s = time.time()
+        self._is_full = False
+        # the processes that read have one flag
+        self._has_warned = RawValue(ctypes.c_bool)
 
     def get(
         self, path: str, key: str, compute: Callable[[], NDArray[np.uint8]]
@@ -76,32 +85,47 @@ class FrameCache:
         if kept is not None:
             return kept
         array = compute()
-        if array.nbytes > self.max_bytes // 2:
+        if not self._has_room(array.nbytes):
             return array
         try:
-            stored_bytes = _store(entry, array)
+            _store(entry, array)
         except OSError as error:
-            self._warn(error)
+            self._warn(
+                f"cache folder {self.folder} cannot be written ({error.strerror}); frames are "
+                "decoded every time"
+            )
             return array
         kept = _load(entry)
-        self._bound(stored_bytes)
         return array if kept is None else kept
 
-    def _bound(self, stored_bytes: int) -> None:
-        self._unchecked_bytes += stored_bytes + _BLOCKS_BYTES
+    def _has_room(self, num_bytes: int) -> bool:
+        if self._is_full or num_bytes > self.max_bytes // 2:
+            return False
+        self._unchecked_bytes += num_bytes + _BLOCKS_BYTES
         if self._unchecked_bytes * _CHECKED_PART >= self.max_bytes:
-            self._unchecked_bytes = 0
+            is_full = False
             with contextlib.suppress(OSError):
-                evict(self.folder, self.max_bytes)
-
-    def _warn(self, error: OSError) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            warnings.warn(
-                f"cache folder {self.folder} cannot be written ({error.strerror}); "
-                "frames are decoded every time",
-                stacklevel=3,
+                is_full = evict(
+                    self.folder,
+                    self.max_bytes,
+                    coming_bytes=num_bytes + _BLOCKS_BYTES,
+                    kept_since_s=self._since_s,
+                )
+            if is_full is None:
+                return False
+            self._is_full, self._unchecked_bytes = is_full, 0
+        if self._is_full:
+            self._warn(
+                f"cache folder {self.folder} is full of frames that are in use; the others are "
+                f"decoded every time: a larger data.cache_gb (it is {self.max_bytes / 1e9:g}) "
+                "keeps more"
             )
+        return not self._is_full
+
+    def _warn(self, what: str) -> None:
+        if not self._has_warned.value:
+            self._has_warned.value = True
+            warnings.warn(what, stacklevel=3)
 
 
 def build_frame_cache(data: DataConfig, *, is_clips: bool) -> FrameCache | None:
@@ -133,15 +157,13 @@ def _load(entry: Path) -> NDArray[np.uint8] | None:
     return array
 
 
-def _store(entry: Path, array: NDArray[np.uint8]) -> int:
+def _store(entry: Path, array: NDArray[np.uint8]) -> None:
     entry.parent.mkdir(parents=True, exist_ok=True)
     name = f".{entry.name}.{os.getpid()}.{threading.get_ident()}.tmp"
     temporary = entry.with_name(name)
     try:
         with temporary.open("wb") as file:
             npy.write_array(file, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
-            num_bytes = file.tell()
         temporary.replace(entry)
     finally:
         temporary.unlink(missing_ok=True)
-    return num_bytes

@@ -14,6 +14,7 @@ from finelens.evaluation.passes import Passes
 from finelens.models.classifier import Classifier
 from finelens.progress import Advance
 from finelens.runs.directory import write_text_atomic
+from finelens.training.profile import FORWARD, Profile
 
 _FLUSH_S = 60.0
 
@@ -25,6 +26,7 @@ def extract_features(
     *,
     num_examples: int,
     path: Path,
+    profile: Profile,
     advance: Advance,
 ) -> NDArray[np.float32]:
     """Return the backbone's features of every picture, shape (N, F), in the loader's order.
@@ -38,6 +40,7 @@ def extract_features(
         passes: The classifier's.
         num_examples: N.
         path: A ``.npy`` file; beside it lies one that says how many pictures are done.
+        profile: Is told what each part took.
         advance: Called with the pictures done.
     """
     shape = (num_examples, classifier.num_features)
@@ -50,8 +53,9 @@ def extract_features(
         # another machine may read more at a time: a part of a batch is done again
         first = num_done // loader.batch_size
         num_done = first * loader.batch_size
-        for batch in loader.epoch(0, skip=first):
-            features_NF[batch.indices_B.numpy()] = passes.features(batch.images_BCHW)
+        for batch in profile.waited_for(loader.epoch(0, skip=first)):
+            with profile.part(FORWARD):
+                features_NF[batch.indices_B.numpy()] = passes.features(batch.images_BCHW)
             num_done += len(batch.indices_B)
             if time.monotonic() - flushed_at > _FLUSH_S:
                 _flush(features_NF, count_path, num_done)

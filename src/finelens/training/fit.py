@@ -63,6 +63,7 @@ class Fit:
         recipe = setting.recipe
         accelerator = setting.accelerator
         self.setting = setting
+        self._probe_profile = Profile("the probe", is_exact=profile)
         self._profile = Profile(is_exact=profile)
         self._tells_profile = profile
         self.phases = build_phases(
@@ -161,7 +162,7 @@ class Fit:
         """Begin at the probe where the recipe says so, and make the first checkpoint."""
         if self.setting.recipe.model.probe:
             apply_freeze(self.state.classifier, freeze="backbone", statistics=True)
-            scores = start_from_probe(self.setting)
+            scores = start_from_probe(self.setting, self._probe_profile)
             if self.state.average:
                 self.state.average.restart(self.state.classifier)
             values = measure(self.setting, scores, self.loss)
@@ -254,13 +255,17 @@ class Fit:
     def _tell_profile(self) -> None:
         setting = self.setting
         media = "pictures" if setting.preprocessing.frames is None else "clips"
-        told = self._profile.told(
-            media=media,
-            num_workers=setting.num_workers("train"),
-            num_cores=count_cores(),
-            is_cached=setting.cache is not None,
-        )
-        for line in told:
+        lines = [
+            line
+            for profile in (self._probe_profile, self._profile)
+            for line in profile.told(
+                media=media,
+                num_workers=setting.num_workers("train"),
+                num_cores=count_cores(),
+                is_cached=setting.cache is not None,
+            )
+        ]
+        for line in lines or ["profile: nothing was read, so there is nothing to tell"]:
             setting.progress.say(line)
 
     def _finish_epoch(self, phase: Phase, loader: Loader) -> None:

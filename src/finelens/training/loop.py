@@ -12,7 +12,7 @@ from torch import Tensor
 
 from finelens.data.loader import Loader
 from finelens.training.phases import Phase
-from finelens.training.profile import OPTIMISER, WAIT
+from finelens.training.profile import OPTIMISER
 from finelens.training.randomness import seed_batch
 from finelens.training.state import TrainingState
 from finelens.training.step import Step
@@ -57,7 +57,7 @@ def _run_updates(
 ) -> None:
     position, rule, accelerator = state.position, step.rule, step.accelerator
     epoch = phase.first_epoch + position.epoch
-    batches = loader.epoch(epoch, skip=position.batch)
+    batches = step.profile.waited_for(loader.epoch(epoch, skip=position.batch))
     noted = -math.inf
     while position.batch < len(loader):
         started = time.perf_counter()
@@ -71,9 +71,7 @@ def _run_updates(
             num_own, _ = loader.batch_sizes(number)
             # processes average their gradients, so each batch counts for the pictures it has
             share = num_own / num_pictures * accelerator.num_processes
-            with step.profile.part(WAIT):
-                batch = next(batches)
-            step.profile.add_batch(batch)
+            batch = next(batches)
             with _sync(step, is_last=number == numbers[-1]):
                 sums = step(batch, share=share) * (num_own > 0)
             state.sums.add(_over_processes(sums, step))

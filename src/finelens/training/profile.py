@@ -1,4 +1,4 @@
-"""The profile: where the time of training goes."""
+"""The profile: where the time of the probe and of training goes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _HELD_UP = 0.15
 
 @dataclass
 class Profile:
-    """Seconds of each part of training, added up in this process.
+    """Seconds of each part of some work, added up in this process.
 
     Attributes:
+        work: What it is, as it is told.
         is_exact: Whether a GPU's work is waited for at the end of each part. Without, a part
             ends when its work is handed over; a CPU works at once.
         seconds: Part -> seconds.
@@ -29,6 +30,7 @@ class Profile:
         num_read: Pictures or clips that were read.
     """
 
+    work: str = "training"
     is_exact: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     read_s: float = 0.0
@@ -46,16 +48,24 @@ class Profile:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
 
-    def add_batch(self, batch: Batch) -> None:
-        """Add what reading a batch took, in whichever process."""
-        self.read_s += batch.read_s
-        self.augment_s += batch.augment_s
-        self.num_read += len(batch.indices_B)
+    def waited_for(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Return the batches, noting how long each is waited for and what reading it took."""
+        while True:
+            with self.part(WAIT):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            self.read_s += batch.read_s
+            self.augment_s += batch.augment_s
+            self.num_read += len(batch.indices_B)
+            yield batch
 
     def told(
         self, *, media: str, num_workers: int, num_cores: int, is_cached: bool
     ) -> Iterator[str]:
         """Return lines that say where the time went, and what to do where pictures are late.
+
+        None where nothing was read.
 
         Args:
             media: ``pictures`` or ``clips``.
@@ -65,11 +75,10 @@ class Profile:
         """
         total_s = sum(self.seconds.values())
         if not total_s or not self.num_read:
-            yield "profile: no weights were updated, so there is nothing to tell"
             return
         parts = sorted(self.seconds.items(), key=lambda item: -item[1])
         shares = ", ".join(f"{name} {spent_s / total_s:.0%}" for name, spent_s in parts)
-        yield f"profile: {total_s:.1f} s of training: {shares.format(media=media)}"
+        yield f"profile: {total_s:.1f} s of {self.work}: {shares.format(media=media)}"
         readers = "the training process"
         if num_workers:
             noun = "loader process" if num_workers == 1 else "loader processes"
@@ -84,7 +93,8 @@ class Profile:
         waited = self.seconds.get(WAIT, 0.0) / total_s
         if waited > _HELD_UP:
             ways = ["a larger train.num_workers"] if num_workers < num_cores else []
-            ways += ["another run (it finds them in the cache)" if is_cached else "data.cache=true"]
-            yield f"profile: {media} hold training up; {', '.join(ways)} or smaller files help"
+            cached = "another run (it finds in the cache what data.cache_gb has room for)"
+            ways += [cached if is_cached else "data.cache=true"]
+            yield f"profile: {media} hold {self.work} up; {', '.join(ways)} or smaller files help"
         else:
             yield f"profile: {media} come in time; only a smaller input or network is faster"

@@ -98,6 +98,13 @@ class Setting:
         steps = ["probe"] * self.recipe.model.probe
         steps += [f"{epochs} {'epoch' if epochs == 1 else 'epochs'}"] * bool(epochs)
         yield f"training: {', then '.join(steps)}; recorded in {self.run.root}"
+        model = self.recipe.model
+        is_random = not model.pretrained and model.weights is None
+        if is_random and any(phase.freeze_statistics for phase in self.recipe.phases):
+            yield (
+                "training: the weights are random, and freeze_statistics keeps batch norms from "
+                "normalising by what they give: take it out of the phases to train from scratch"
+            )
 
     def loader(self, split: str, *, augmentation: Augmentation | None = None) -> Loader:
         """Return a loader of a split: shuffled under an augmentation, or as it is scored."""

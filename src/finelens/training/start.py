@@ -13,21 +13,26 @@ from finelens.progress import spoken_duration
 from finelens.training.features import extract_features, forget_features
 from finelens.training.forecast import Pace
 from finelens.training.probe import Probe, fit_probe
+from finelens.training.profile import Profile
 from finelens.training.setting import Setting
 
 
-def start_from_probe(setting: Setting) -> Scores:
+def start_from_probe(setting: Setting, profile: Profile) -> Scores:
     """Set the head to a convex probe of the frozen features; return its validation scores.
 
     The first half of LP-FT (Kumar et al., "Fine-Tuning can Distort Pretrained Features and
     Underperform Out-of-Distribution", ICLR 2022): fine-tuning then begins from a head that
     fits, and leaves the features whole.
+
+    Args:
+        setting: The run's.
+        profile: Is told what each part took.
     """
     train, val = setting.manifest.of_split("train"), setting.manifest.of_split("val")
     pace = Pace(train.num_examples + val.num_examples)
-    features_NF = _features(setting, "train", pace)
-    val_features_MF = _features(setting, "val", pace)
-    with setting.progress.stage("fitting the probe", 1) as advance:
+    features_NF = _features(setting, "train", pace, profile)
+    val_features_MF = _features(setting, "val", pace, profile)
+    with setting.progress.stage("fitting the probe", 1) as advance, profile.part("fitting"):
         probe = fit_probe(
             features_NF, train.targets(), val_features_MF, val.targets(), task=setting.task
         )
@@ -45,7 +50,7 @@ def start_from_probe(setting: Setting) -> Scores:
     )
 
 
-def _features(setting: Setting, split: str, pace: Pace) -> np.ndarray:
+def _features(setting: Setting, split: str, pace: Pace, profile: Profile) -> np.ndarray:
     num_examples = setting.manifest.of_split(split).num_examples
     with setting.progress.stage(f"features of {split}", num_examples) as advance:
 
@@ -62,6 +67,7 @@ def _features(setting: Setting, split: str, pace: Pace) -> np.ndarray:
                 setting.passes,
                 num_examples=num_examples,
                 path=_path(setting, split),
+                profile=profile,
                 advance=advance_and_tell,
             )
         finally:
