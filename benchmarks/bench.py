@@ -46,7 +46,9 @@ _OWN = ("torch", "torchvision", "timm", "simplejpeg")
 
 
 def choose_rows(wanted: Sequence[str]) -> list[Row]:
-    """Return the rows of keys, or of beginnings that are no key, such as ``train``; all without.
+    """Return the rows of some names, or all where none is named.
+
+    A name is a row's key or, where it is none, the beginning of several such as ``train``.
 
     Raises:
         SystemExit: If there is no such row.

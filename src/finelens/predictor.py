@@ -160,13 +160,20 @@ class Predictor:
         return self._passes_of(PASS_SIZE)
 
     def _passes_of(self, pass_size: int) -> Passes:
-        return Passes(
-            self.saved.classifier,
-            self.saved.preprocessing,
-            device=self.device,
-            precision=self.precision,
-            pass_size=pass_size,
-        )
+        passes = self._passes_by_size.get(pass_size)
+        if passes is None:
+            passes = self._passes_by_size[pass_size] = Passes(
+                self.saved.classifier,
+                self.saved.preprocessing,
+                device=self.device,
+                precision=self.precision,
+                pass_size=pass_size,
+            )
+        return passes
+
+    @cached_property
+    def _passes_by_size(self) -> dict[int, Passes]:
+        return {}
 
     def explain(
         self, path: str | Path, class_name: str | None = None, *, span: Span = (None, None)

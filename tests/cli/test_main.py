@@ -60,3 +60,18 @@ def test_help_and_recipes_import_nothing_heavy():
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["recipes"], 0), (["recipes", "none"], 1)])
+def test_ctrl_c_after_the_end_changes_nothing(arguments, code):
+    script = (
+        "import atexit, os, signal, sys\n"
+        # the last to be called, as late as can be
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+        "from finelens.cli.main import main\n"
+        f"sys.argv = {['finelens', *arguments]}\n"
+        "main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stderr

@@ -172,10 +172,34 @@ def test_of_epochs_that_do_not_fit_as_many_are_found_again_as_there_is_room_for(
     assert 40 - 18 <= made[1] == made[2] <= 40 - 16
 
 
+def test_what_was_used_before_makes_room_once_the_cache_is_renewed(tmp_path):
+    bound, size = 10_000_000, 500_000
+    cache = FrameCache(tmp_path / "c", max_bytes=bound)
+    paths = [file_of(tmp_path, f"{n}.mp4", bytes([n])) for n in range(30)]
+    with pytest.warns(UserWarning, match="is full"):
+        for path in paths:
+            cache.get(path, "small", Maker(1, size))
+    time.sleep(0.02)
+    cache.renew()
+    for path in paths[:10]:
+        cache.get(path, "large", Maker(2, size))
+    again = Maker(3, size)
+    assert all(cache.get(path, "large", again)[0] == 2 for path in paths[:10])
+
+
+def test_files_beyond_a_full_cache_leave_nothing_in_it(tmp_path):
+    cache = FrameCache(tmp_path / "c", max_bytes=1_000_000)
+    paths = [file_of(tmp_path, f"{n}.mp4", n.to_bytes(2, "big")) for n in range(400)]
+    with pytest.warns(UserWarning, match="is full"):
+        for path in paths:
+            cache.get(path, "k", Maker(1, 50_000))
+    assert used_bytes(tmp_path / "c") <= 1_000_000
+
+
 def test_processes_that_read_warn_once(tmp_path):
-    context = multiprocessing.get_context()
-    if context.get_start_method() != "fork":
-        pytest.skip("a function of the test's own needs a fork")
+    if sys.platform != "linux":
+        pytest.skip("a function of the test's own needs a safe fork")
+    context = multiprocessing.get_context("fork")
     paths = [file_of(tmp_path, f"{n}.mp4", bytes([n])) for n in range(10)]
     cache = FrameCache(tmp_path / "c", max_bytes=100_000)
 

@@ -45,6 +45,13 @@ def test_shorter_sees_the_middle_and_squash_and_pad_see_all():
         assert whole[:, 24, 40].tolist() == [0, 0, 255]
 
 
+@pytest.mark.parametrize("resize", ["shorter", "squash", "pad"])
+def test_views_are_channels_last_in_memory(resize):
+    preprocessing = Preprocessing(16, MEAN, STD, resize=resize)
+    view = preprocessing(np.zeros((40, 60, 3), dtype=np.uint8))
+    assert view.movedim(0, -1).is_contiguous()
+
+
 def test_pad_surrounds_the_picture_with_the_mean_colour():
     view = Preprocessing(48, MEAN, STD, resize="pad")(np.zeros((40, 120, 3), dtype=np.uint8))
     colour = [round(255 * channel) for channel in MEAN]

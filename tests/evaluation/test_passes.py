@@ -183,6 +183,19 @@ def test_on_a_gpu_a_picture_has_the_same_logits_whatever_comes_with_it():
     assert np.array_equal(together_BK, alone_BK)
 
 
+@pytest.mark.parametrize("frames", [None, 3])
+@pytest.mark.parametrize("is_planar", [False, True])
+def test_a_pass_that_is_not_full_is_filled_with_blanks_channels_last(frames, is_planar):
+    model, preprocessing = make_model("test_resnet", frames=frames)
+    views = make_views(preprocessing, 3)
+    views = views if is_planar else views.movedim(-3, -1).contiguous().movedim(-1, -3)
+    passes = make_passes(model, preprocessing, pass_size=8)
+    filled = passes._filled(views)
+    assert torch.equal(filled[:3], views)
+    assert not filled[3:].any()
+    assert filled.movedim(-3, -1).is_contiguous()
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100", "test_vit"])
@@ -190,6 +203,8 @@ def test_replayed_passes_are_the_direct_ones_to_the_last_bit(name, precision):
     model, preprocessing = make_model(name)
     device = torch.device("cuda")
     images_BCHW = make_views(preprocessing, 7)
+    if name == "resnet18":
+        images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
     passes = make_passes(
         model.to(device), preprocessing, precision=precision, device=device, pass_size=4
     )
@@ -264,3 +279,24 @@ def test_clips_are_replayed_too():
         again_BK = passes(clips)
     assert set(passes._recordings) == {"_logits"}
     assert np.array_equal(first_BK, again_BK)
+
+
+@pytest.mark.gpu
+def test_recordings_that_end_harm_no_other_and_keep_no_memory():
+    device = torch.device("cuda")
+    model, preprocessing = make_model("resnet18")
+    images_BCHW = make_views(preprocessing, 8)
+    kept = make_passes(model.to(device), preprocessing, device=device, pass_size=1)
+    others = make_passes(model, preprocessing, device=device, pass_size=1)
+    expected_BK = kept(images_BCHW)
+    reserved = []
+    # torch has 32 streams of a priority
+    for _ in range(40):
+        assert np.array_equal(others(images_BCHW), expected_BK)
+        assert np.array_equal(others(images_BCHW), expected_BK)
+        assert others._recordings
+        others.release()
+        assert np.array_equal(kept(images_BCHW), expected_BK)
+        torch.cuda.empty_cache()
+        reserved.append(torch.cuda.memory_reserved(device))
+    assert reserved[-1] <= reserved[1] + 2**20

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from finelens.models.cuda_graphs import RecordingError, no_draws_on_host
+from finelens.models.cuda_graphs import HostDrawError, no_draws_on_host
 
 
 @pytest.mark.parametrize("draw", [random.random, np.random.random, lambda: torch.rand(1)])
@@ -12,7 +12,7 @@ def test_a_draw_on_the_host_is_found_and_taken_back(draw):
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
     torch.manual_seed(0)
-    with pytest.raises(RecordingError), no_draws_on_host():
+    with pytest.raises(HostDrawError), no_draws_on_host():
         drawn = draw()
     assert draw() == drawn
 

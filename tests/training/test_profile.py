@@ -67,7 +67,7 @@ def test_it_does_not_advise_the_cache_that_is_there():
     profile.num_read = 1
     *_, last = profile.told(media="pictures", num_workers=2, num_cores=2, is_cached=True)
     assert "data.cache=true" not in last
-    assert "hold training up; another run (it finds in the cache what data.cache_gb has" in last
+    assert "hold training up; another run (it finds them in the cache, if" in last
 
 
 def test_waiting_is_what_the_batches_take():
@@ -79,7 +79,8 @@ def test_waiting_is_what_the_batches_take():
     profile = Profile()
     for _ in profile.waited_for(late()):
         time.sleep(0.03)
-    assert 0.04 <= profile.seconds[WAIT] < 0.06
+    # not what is done between them
+    assert 0.04 <= profile.seconds[WAIT] < 0.04 + 2 * 0.03
     assert profile.num_read == 6
 
 
@@ -91,7 +92,7 @@ def test_a_run_tells_of_its_probe_and_of_training(make_setting, told):
     Fit(make_setting("phases.0.epochs=1").watched_by(told), profile=True).run()
     works = [line.split(" s of ")[1].split(":")[0] for line in told.lines if " s of " in line]
     assert works == ["the probe", "training"]
-    assert any("fitting" in line for line in told.lines if "the probe" in line)
+    assert any("fitting the head" in line for line in told.lines if "the probe" in line)
 
 
 def test_batches_tell_what_reading_them_took(make_setting):

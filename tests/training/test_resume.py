@@ -412,6 +412,21 @@ def test_ctrl_c_while_the_report_is_written_comes_too_late(
     assert (run / "report.html").is_file()
 
 
+def test_ctrl_c_twice_at_the_end_says_how_to_go_on(
+    tmp_path, table_data, tiny_settings, monkeypatch
+):
+    def interrupted(_run):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr("finelens.api.training.write_report", interrupted)
+        with pytest.raises(Interrupted, match=f"--resume {run}`"):
+            finelens.train("finetune", table_data, settings=tiny_settings(), run=run)
+    assert (finelens.resume(run) / "report.html").is_file()
+
+
 def test_a_complete_run_is_said_to_be_and_gets_its_report_only_where_it_is_missing(
     tmp_path, trained, told
 ):

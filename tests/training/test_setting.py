@@ -41,3 +41,10 @@ def test_frozen_statistics_of_random_weights_are_told(make_setting, is_frozen):
     frozen = str(is_frozen).lower()
     setting = make_setting(*(f"phases.{n}.freeze_statistics={frozen}" for n in range(2)))
     assert any("the weights are random" in line for line in setting.described()) == is_frozen
+
+
+def test_one_cache_serves_all_loaders_of_a_run(make_setting):
+    setting = make_setting("data.cache=true")
+    assert setting.cache is not None
+    caches = [setting.loader(split).dataset.cache for split in ("train", "val", "test")]
+    assert all(cache is setting.cache for cache in caches)

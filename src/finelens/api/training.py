@@ -206,6 +206,12 @@ def _train(setting: Setting, *, profile: bool = False) -> Path:
         heedful = setting.watched_by(Heedful(setting.progress, interruption))
         try:
             finish(heedful, Fit(heedful, profile=profile).run())
+            # soon done: a wish to stop that comes now is not heeded
+            if setting.accelerator.is_main_process:
+                write_report(setting.run)
+                forget_previous(setting.run.checkpoints)
+            setting.accelerator.wait_for_everyone()
+            setting.accelerator.end_training()
         except Interrupted as stopped:
             raise Interrupted(
                 f"{stopped}; all is saved, go on with `finelens train --resume {typed(root)}`"
@@ -221,12 +227,6 @@ def _train(setting: Setting, *, profile: bool = False) -> Path:
                 f"{setting.recipe.train.batch_size}; start a new run with a smaller one, and "
                 "train.accumulate in its place"
             ) from error
-        # soon done: a wish to stop that comes now is not heeded
-        if setting.accelerator.is_main_process:
-            write_report(setting.run)
-            forget_previous(setting.run.checkpoints)
-        setting.accelerator.wait_for_everyone()
-        setting.accelerator.end_training()
     return root
 
 

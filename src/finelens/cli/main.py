@@ -56,10 +56,9 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("\ninterrupted", err=True)
         sys.exit(INTERRUPTED)
-    except SystemExit:
+    finally:
         # all is done and told: Ctrl-C while Python tears itself down would make it look undone
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
-        raise
 
 
 def _end(error: FinelensError) -> None:

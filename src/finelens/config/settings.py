@@ -22,33 +22,33 @@ def apply_settings(content: dict[str, Any], settings: Sequence[str]) -> None:
         ConfigError: If there is no ``=``, the value is not YAML, the key leads nowhere, or a
             setting would undo another's part before it.
     """
-    for number, setting in enumerate(settings):
-        whole = f"{_key(setting)}."
-        undone = next((one for one in settings[:number] if _key(one).startswith(whole)), None)
-        if undone is not None:
-            raise ConfigError(
-                f'--set "{setting}" undoes --set "{undone}" before it: leave one out, or give the '
-                "part after the whole"
-            )
-        _apply(content, setting)
+    parsed = [_parsed(setting) for setting in settings]
+    for number, (parts, value) in enumerate(parsed):
+        for earlier, (others, _) in zip(settings, parsed[:number], strict=False):
+            if len(others) > len(parts) and others[: len(parts)] == parts:
+                raise ConfigError(
+                    f'--set "{settings[number]}" undoes --set "{earlier}" before it: leave one '
+                    "out, or give the part after the whole"
+                )
+        _apply(content, parts, value)
 
 
-def _key(setting: str) -> str:
-    return setting.partition("=")[0].strip()
-
-
-def _apply(content: dict[str, Any], setting: str) -> None:
+def _parsed(setting: str) -> tuple[list[str], Any]:
+    """Return the parts of a setting's key, and its value."""
     key, mark, text = setting.partition("=")
     parts = key.strip().split(".")
     if not mark or not all(parts):
         raise ConfigError(f'--set "{setting}" must read KEY=VALUE, such as optimizer.lr=0.01')
-    value = parse_yaml(text, origin=f'--set "{setting}"')
+    return parts, parse_yaml(text, origin=f'--set "{setting}"')
+
+
+def _apply(content: dict[str, Any], parts: list[str], value: Any) -> None:
     place: Any = content
     for depth, part in enumerate(parts[:-1], start=1):
         if isinstance(place, dict) and place.get(part) is None:
             place[part] = _default(parts[:depth])
         place = place[_position(place, part, ".".join(parts[:depth]))]
-    place[_position(place, parts[-1], key)] = value
+    place[_position(place, parts[-1], ".".join(parts))] = value
 
 
 def _default(parts: list[str]) -> Any:

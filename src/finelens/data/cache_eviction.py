@@ -50,7 +50,7 @@ def evict(
             if (used_bytes > enough and not is_kept) or (is_temporary and used_s < oldest_s):
                 with contextlib.suppress(OSError):
                     os.unlink(path)  # noqa: PTH108
-                used_bytes -= size
+                    used_bytes -= size
         return used_bytes > _FULL * max_bytes
 
 

@@ -20,7 +20,7 @@ def digest(text: str) -> str:
                            digest_size=_DIGEST_BYTES).hexdigest()  # fmt: skip
 
 
-def content_key(path: str, folder: Path) -> str:
+def content_key(path: str, folder: Path, *, remembers: bool = True) -> str:
     """Return a name for what lies at a place, 32 hexadecimal digits.
 
     Of a file it is the BLAKE2b hash of its bytes, so that copies and moved files are the same.
@@ -32,6 +32,7 @@ def content_key(path: str, folder: Path) -> str:
     Args:
         path: A picture, a video, a folder of frames or an element of an array file.
         folder: Where hashes are kept; where nothing can be written, they are not.
+        remembers: Whether a hash that is not there is kept.
 
     Raises:
         OSError: If there is no such file or it cannot be read.
@@ -46,14 +47,14 @@ def content_key(path: str, folder: Path) -> str:
     identity = _identity(str(target), status)
     if place.element is not None:
         return digest(f"{identity}#{place.member}#{place.element}")
-    return _remembered_hash(target, identity, folder)
+    return _remembered_hash(target, identity, folder, remembers=remembers)
 
 
 def _identity(name: str, status: os.stat_result) -> str:
     return f"{name}\0{status.st_size}\0{status.st_mtime_ns}"
 
 
-def _remembered_hash(target: Path, identity: str, folder: Path) -> str:
+def _remembered_hash(target: Path, identity: str, folder: Path, *, remembers: bool) -> str:
     name = digest(identity)
     memory = folder / name[:2] / f"{name}.hash"
     with contextlib.suppress(OSError, ValueError):
@@ -62,6 +63,8 @@ def _remembered_hash(target: Path, identity: str, folder: Path) -> str:
             os.utime(memory)
             return remembered
     found = hash_bytes(target)
+    if not remembers:
+        return found
     with contextlib.suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
         temporary = memory.with_name(f".{memory.name}.{os.getpid()}.{threading.get_ident()}.tmp")

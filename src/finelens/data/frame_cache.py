@@ -35,11 +35,12 @@ class FrameCache:
 
     Safe with several processes: an entry is a file of its own that is written under another name
     and renamed. The least recently used entries go when the bound is near, and stay readable
-    for who has them mapped; none that was used since this was built. An epoch with more than
-    there is room for thus finds in the next what there was room for, and the rest is computed;
-    so is what comes while another process looks for room.
-    A damaged entry is made again. Where the folder cannot be written (a full disk, no right to),
-    everything is computed. A warning says either once.
+    for who has them mapped; none that was used since this was built or renewed. An epoch with
+    more than there is room for thus finds in the next what there was room for, and the rest is
+    computed; so is what comes while another process looks for room. A damaged entry is made
+    again. Where the folder cannot be written (a full disk, no right to), everything is computed.
+    A warning says each of the two once, whichever process finds it. Processes that are started
+    with it share that; it cannot be pickled for anything else.
 
     Args:
         folder: Made when the first entry is written.
@@ -57,8 +58,14 @@ class FrameCache:
         self._unchecked_bytes = max_bytes
         self._since_s = time.time()
         self._is_full = False
-        # the processes that read have one flag
-        self._has_warned = RawValue(ctypes.c_bool)
+        # processes that read have the same
+        self._told_full = RawValue(ctypes.c_bool)
+        self._told_unwritable = RawValue(ctypes.c_bool)
+
+    def renew(self) -> None:
+        """Let what was used so far make room for what comes, in processes started from now on."""
+        self._since_s = time.time()
+        self._is_full = False
 
     def get(
         self, path: str, key: str, compute: Callable[[], NDArray[np.uint8]]
@@ -76,7 +83,7 @@ class FrameCache:
             and never reaches the cache.
         """
         try:
-            content = content_key(path, self.folder)
+            content = content_key(path, self.folder, remembers=not self._is_full)
         except (OSError, ValueError):
             # compute knows how to tell what is wrong with the file
             return compute()
@@ -85,25 +92,27 @@ class FrameCache:
         if kept is not None:
             return kept
         array = compute()
-        if not self._has_room(array.nbytes):
+        if not self._make_room(array.nbytes):
             return array
         try:
             _store(entry, array)
         except OSError as error:
-            self._warn(
+            _warn_once(
+                self._told_unwritable,
                 f"cache folder {self.folder} cannot be written ({error.strerror}); frames are "
-                "decoded every time"
+                "decoded every time",
             )
             return array
         kept = _load(entry)
         return array if kept is None else kept
 
-    def _has_room(self, num_bytes: int) -> bool:
+    def _make_room(self, num_bytes: int) -> bool:
+        """Return whether an entry may be written, after others went for it where they may."""
         if self._is_full or num_bytes > self.max_bytes // 2:
             return False
         self._unchecked_bytes += num_bytes + _BLOCKS_BYTES
         if self._unchecked_bytes * _CHECKED_PART >= self.max_bytes:
-            is_full = False
+            is_full: bool | None = False
             with contextlib.suppress(OSError):
                 is_full = evict(
                     self.folder,
@@ -115,17 +124,13 @@ class FrameCache:
                 return False
             self._is_full, self._unchecked_bytes = is_full, 0
         if self._is_full:
-            self._warn(
+            _warn_once(
+                self._told_full,
                 f"cache folder {self.folder} is full of frames that are in use; the others are "
                 f"decoded every time: a larger data.cache_gb (it is {self.max_bytes / 1e9:g}) "
-                "keeps more"
+                "keeps more",
             )
         return not self._is_full
-
-    def _warn(self, what: str) -> None:
-        if not self._has_warned.value:
-            self._has_warned.value = True
-            warnings.warn(what, stacklevel=3)
 
 
 def build_frame_cache(data: DataConfig, *, is_clips: bool) -> FrameCache | None:
@@ -138,6 +143,12 @@ def build_frame_cache(data: DataConfig, *, is_clips: bool) -> FrameCache | None:
     if not (is_clips if data.cache == "auto" else data.cache):
         return None
     return FrameCache(cache_folder() / "frames", max_bytes=round(data.cache_gb * 1e9))
+
+
+def _warn_once(told: ctypes.c_bool, what: str) -> None:
+    if not told.value:
+        told.value = True
+        warnings.warn(what, stacklevel=4)
 
 
 def _load(entry: Path) -> NDArray[np.uint8] | None:

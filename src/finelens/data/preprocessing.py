@@ -233,7 +233,7 @@ def padded(picture_CHW: Tensor, preprocessing: Preprocessing) -> Tensor:
     size = preprocessing.size
     top, left, height, width = _fitted(picture_CHW.shape[-2], picture_CHW.shape[-1], size)
     fill = torch.tensor(preprocessing.fill, dtype=torch.uint8)
-    square_CHW = fill.view(3, 1, 1).repeat(*picture_CHW.shape[:-3], 1, size, size)
+    square_CHW = fill.repeat(*picture_CHW.shape[:-3], size, size, 1).movedim(-1, -3)
     small_CHW = preprocessing.resample(picture_CHW, height, width)
     square_CHW[..., top : top + height, left : left + width] = small_CHW
     return square_CHW

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import functools
 import itertools
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +28,7 @@ from torch import Tensor
 
 from finelens.data.one_thread import one_thread
 from finelens.evaluation.recorded_pass import RecordedPass, record_pass
-from finelens.models.cuda_graphs import RecordingError
+from finelens.models.cuda_graphs import HostDrawError
 from finelens.models.memory_format import in_format
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class Passes:
     """How a classifier's logits are computed; call it with uint8 views.
 
     Args:
-        classifier: On ``device``, in evaluation mode whenever this is called.
+        classifier: On ``device``, in evaluation mode whenever this is called. Its tensors may
+            change, but are to stay the same objects.
         preprocessing: Its ``normalise`` makes floats of views, on ``device``.
         device: Where the model lies.
         precision: Of everything before the head, which always computes in fp32.
@@ -74,6 +75,8 @@ class Passes:
         self._may_join: bool | None = None
         self._num_direct: Counter[str] = Counter()
         self._recordings: dict[str, RecordedPass] = {}
+        self._unrecordable: set[str] = set()
+        self._lock = threading.Lock()
 
     @property
     def num_together(self) -> int:
@@ -104,7 +107,8 @@ class Passes:
     def _run(self, compute: Callable[[Tensor], Tensor], images_BCHW: Tensor) -> NDArray[np.float32]:
         if not self._is_cpu:
             parts = images_BCHW.split(self._pass_size)
-            results = [self._pass(compute, part) for part in parts]
+            with self._lock:
+                results = [self._pass(compute, part) for part in parts]
         else:
             num_threads = torch.get_num_threads()
             with one_thread():
@@ -120,15 +124,29 @@ class Passes:
         recording = self._recordings.get(name)
         if recording is not None and recording.suits(images_BCHW):
             return recording(images_BCHW)
+        if recording is not None:
+            self.release()
         filled_BCHW = self._filled(images_BCHW).to(self._device, non_blocking=True)
         results = compute(filled_BCHW)[: len(images_BCHW)]
         self._num_direct[name] += 1
-        if self._device.type == "cuda" and self._num_direct[name] == _NUM_DIRECT:
-            tensors = itertools.chain(self._classifier.parameters(), self._classifier.buffers())
-            # what cannot be recorded is computed as it is
-            with suppress(RecordingError, RuntimeError):
-                self._recordings[name] = record_pass(compute, filled_BCHW, tensors)
+        is_time = self._num_direct[name] == _NUM_DIRECT and name not in self._unrecordable
+        if is_time and self._device.type == "cuda":
+            self._record(compute, filled_BCHW)
         return results
+
+    def _record(self, compute: Callable[[Tensor], Tensor], images_BCHW: Tensor) -> None:
+        tensors = itertools.chain(self._classifier.parameters(), self._classifier.buffers())
+        name = compute.__name__
+        try:
+            self._recordings[name] = record_pass(compute, images_BCHW, tensors, self._stream)
+        except (HostDrawError, RuntimeError):
+            # it is computed as it is
+            self._unrecordable.add(name)
+
+    @functools.cached_property
+    def _stream(self) -> torch.cuda.Stream:
+        # of the priority that training's have not: torch hands out 32 of each, again and again
+        return torch.cuda.Stream(self._device, priority=-1)
 
     def _parts(self, images_BCHW: Tensor, num_threads: int) -> Iterator[Tensor]:
         """Return the views in passes that end at about the same time on all threads."""
@@ -175,11 +193,13 @@ class Passes:
             return self._classifier.features(x_BCHW).float()
 
     def _filled(self, images_BCHW: Tensor) -> Tensor:
-        missing = self._pass_size - len(images_BCHW)
-        if not missing:
+        if len(images_BCHW) == self._pass_size:
             return images_BCHW
-        blanks = images_BCHW.new_zeros(missing, *images_BCHW.shape[1:])
-        return torch.cat([images_BCHW, blanks])
+        *of_view, channels, height, width = images_BCHW.shape[1:]
+        filled_BHWC = images_BCHW.new_zeros(self._pass_size, *of_view, height, width, channels)
+        filled_BCHW = filled_BHWC.movedim(-1, -3)
+        filled_BCHW[: len(images_BCHW)] = images_BCHW
+        return filled_BCHW
 
 
 @functools.cache

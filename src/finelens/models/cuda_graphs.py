@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 
-class RecordingError(Exception):
-    """A network draws on the host what it computes: each replay would have the same draw."""
+class HostDrawError(Exception):
+    """A network draws on the host what it computes with: each replay would have the same draw."""
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def no_draws_on_host() -> Iterator[None]:
     """Put the host's random states back; raise where the block changed one.
 
     Raises:
-        RecordingError: At the end.
+        HostDrawError: At the end.
     """
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     try:
@@ -65,7 +65,7 @@ def no_draws_on_host() -> Iterator[None]:
             and torch.equal(torch.get_rng_state(), states[2])
         )
         if not is_same:
-            raise RecordingError("the network draws random numbers on the processor")
+            raise HostDrawError("the network draws random numbers on the processor")
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002

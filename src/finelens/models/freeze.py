@@ -91,3 +91,8 @@ def _ancestors(layer: str) -> list[str]:
     """Return the paths of the modules that a layer lies in, outermost first."""
     names = layer.split(".") if layer else []
     return [".".join([_NETWORK, *names[:depth]]) for depth in range(len(names))]
+
+
+def has_batch_norms(classifier: Classifier) -> bool:
+    """Return whether a classifier has a batch norm."""
+    return any(isinstance(one, _BatchNorm) for one in classifier.modules())

@@ -182,6 +182,8 @@ class Fit:
         else:
             average = WeightAverage(state.classifier, None) if phase.average_every else None
             state.phase_average = average
+        if setting.cache is not None:
+            setting.cache.renew()
         loader = setting.loader("train", augmentation=phase.augmentation)
         step = Step(
             self.rule,

@@ -14,7 +14,7 @@ from finelens.progress import Advance, Progress
 
 
 class Interrupted(FinelensError):  # noqa: N818  # told as news, not as a mistake
-    """Training was asked to stop and saved its state; it can go on later."""
+    """Training was asked to stop; it can go on later from the state that it saved last."""
 
 
 class Interruption:

@@ -12,6 +12,7 @@ import torch
 from finelens.data.loader import Batch
 
 WAIT, FORWARD, BACKWARD, OPTIMISER = "waiting for {media}", "forward", "backward", "optimiser"
+FITTING = "fitting the head"
 _HELD_UP = 0.15
 
 
@@ -65,7 +66,7 @@ class Profile:
     ) -> Iterator[str]:
         """Return lines that say where the time went, and what to do where pictures are late.
 
-        None where nothing was read.
+        There is none where nothing was read.
 
         Args:
             media: ``pictures`` or ``clips``.
@@ -93,8 +94,9 @@ class Profile:
         waited = self.seconds.get(WAIT, 0.0) / total_s
         if waited > _HELD_UP:
             ways = ["a larger train.num_workers"] if num_workers < num_cores else []
-            cached = "another run (it finds in the cache what data.cache_gb has room for)"
+            cached = "another run (it finds them in the cache, if data.cache_gb has room for all)"
             ways += [cached if is_cached else "data.cache=true"]
             yield f"profile: {media} hold {self.work} up; {', '.join(ways)} or smaller files help"
         else:
-            yield f"profile: {media} come in time; only a smaller input or network is faster"
+            rest = "" if FITTING in self.seconds else "; only a smaller input or network is faster"
+            yield f"profile: {media} come in time{rest}"

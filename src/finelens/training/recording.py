@@ -74,7 +74,7 @@ def record(
         targets_BK: Its targets.
 
     Raises:
-        RecordingError: If the passes draw random numbers on the host.
+        HostDrawError: If the passes draw random numbers on the host.
         RuntimeError: If the device cannot record them: they wait for it, say, or memory is short.
     """
     device = images_BCHW.device

@@ -26,6 +26,7 @@ from finelens.evaluation.scores import Scores
 from finelens.models.backbone import Backbone
 from finelens.models.build import build_classifier, build_preprocessing
 from finelens.models.classifier import Classifier
+from finelens.models.freeze import has_batch_norms
 from finelens.models.memory_format import to_channels_last
 from finelens.models.precision import Precision
 from finelens.progress import Progress
@@ -100,7 +101,8 @@ class Setting:
         yield f"training: {', then '.join(steps)}; recorded in {self.run.root}"
         model = self.recipe.model
         is_random = not model.pretrained and model.weights is None
-        if is_random and any(phase.freeze_statistics for phase in self.recipe.phases):
+        is_kept = any(phase.freeze_statistics for phase in self.recipe.phases)
+        if is_random and is_kept and has_batch_norms(self.classifier):
             yield (
                 "training: the weights are random, and freeze_statistics keeps batch norms from "
                 "normalising by what they give: take it out of the phases to train from scratch"
@@ -145,7 +147,7 @@ class Setting:
             feeds_gpu=self.accelerator.device.type == "cuda",
         )
 
-    @property
+    @cached_property
     def cache(self) -> FrameCache | None:
         """Return what keeps decoded frames, if anything does."""
         is_clips = self.preprocessing.frames is not None

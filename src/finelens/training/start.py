@@ -13,7 +13,7 @@ from finelens.progress import spoken_duration
 from finelens.training.features import extract_features, forget_features
 from finelens.training.forecast import Pace
 from finelens.training.probe import Probe, fit_probe
-from finelens.training.profile import Profile
+from finelens.training.profile import FITTING, Profile
 from finelens.training.setting import Setting
 
 
@@ -32,7 +32,7 @@ def start_from_probe(setting: Setting, profile: Profile) -> Scores:
     pace = Pace(train.num_examples + val.num_examples)
     features_NF = _features(setting, "train", pace, profile)
     val_features_MF = _features(setting, "val", pace, profile)
-    with setting.progress.stage("fitting the probe", 1) as advance, profile.part("fitting"):
+    with setting.progress.stage("fitting the probe", 1) as advance, profile.part(FITTING):
         probe = fit_probe(
             features_NF, train.targets(), val_features_MF, val.targets(), task=setting.task
         )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from finelens.data.loader import Batch
 from finelens.models.backbone import one_line
-from finelens.models.cuda_graphs import RecordingError
+from finelens.models.cuda_graphs import HostDrawError
 from finelens.training.device_queue import DeviceQueue
 from finelens.training.profile import BACKWARD, FORWARD, Profile
 from finelens.training.recording import Recording, record
@@ -135,7 +135,7 @@ class Step:
                 images_BCHW=images_BCHW,
                 targets_BK=targets_BK,
             )
-        except (RecordingError, RuntimeError) as error:
+        except (HostDrawError, RuntimeError) as error:
             self._say(f"training: passes are not recorded as CUDA graphs: {one_line(error)}")
 
     def _make_room(self, batch_size: int) -> None:

@@ -131,21 +131,21 @@ def _recolour(view_CHW: Tensor, factors: np.ndarray, order: np.ndarray) -> Tenso
     colours_TGP = _grouped(pictures_THWC.flatten(1))
     sums_TC = colours_TGP.sum(dim=1).view(-1, _TOGETHER, 3).sum(dim=1)
     mean_grey_T = sums_TC.numpy().astype(np.float64) @ _LUMA / (num_values // 3)
-    # each makes a x + b grey(x) + shift of a colour x: one pass costs a third of three
-    a, b, shift_T = 1.0, 0.0, np.zeros_like(mean_grey_T)
+    # each makes of a colour x: own x + grey grey(x) + shift; one pass costs a third of three
+    own, grey, shift_T = 1.0, 0.0, np.zeros_like(mean_grey_T)
     for kind in order:
         factor = float(factors[kind])
-        of_grey, added_T = 0.0, 0.0
+        saturating, added_T = 0.0, 0.0
         if kind == 1:
-            added_T = (1 - factor) * ((a + b * _WHITE) * mean_grey_T + shift_T * _WHITE)
+            added_T = (1 - factor) * ((own + grey * _WHITE) * mean_grey_T + shift_T * _WHITE)
         elif kind == 2:
-            of_grey = 1 - factor
-        b = factor * b + of_grey * (a + b * _WHITE)
-        shift_T = (factor + of_grey * _WHITE) * shift_T + added_T
-        a *= factor
+            saturating = 1 - factor
+        grey = factor * grey + saturating * (own + grey * _WHITE)
+        shift_T = (factor + saturating * _WHITE) * shift_T + added_T
+        own *= factor
     # 0.5 more, and the fraction cut off, is rounded
     shift_T11 = torch.from_numpy((shift_T + 0.5).astype(np.float32)).view(-1, 1, 1)
-    matrix_PP = torch.from_numpy(a * _SAME_PP + b * _GREY_PP)
+    matrix_PP = torch.from_numpy(own * _SAME_PP + grey * _GREY_PP)
     colours_TGP = torch.baddbmm(shift_T11, colours_TGP, matrix_PP.expand(len(shift_T), -1, -1))
     # numpy's conversion takes a fifth of the time of torch's
     levels_TGP = torch.from_numpy(colours_TGP.clamp_(0, 255).numpy().astype(np.uint8))
@@ -156,7 +156,8 @@ def _recolour(view_CHW: Tensor, factors: np.ndarray, order: np.ndarray) -> Tenso
 def _grouped(values_TN: Tensor) -> Tensor:
     """Return pixels in groups of ``_TOGETHER``, float32 (T, G, P); zeros fill the last."""
     num_groups = math.ceil(values_TN.shape[1] / len(_SAME_PP))
-    values_TGP = torch.empty(len(values_TN), num_groups, len(_SAME_PP))
+    shape_TGP = (len(values_TN), num_groups, len(_SAME_PP))
+    values_TGP = torch.empty(shape_TGP, dtype=torch.float32)
     flat_TN = values_TGP.view(len(values_TN), -1)
     flat_TN[:, : values_TN.shape[1]] = values_TN
     flat_TN[:, values_TN.shape[1] :] = 0
