@@ -100,9 +100,9 @@ def measure(bench: Bench, row: Row, num_rounds: int) -> dict[str, Any]:
             for child in children:
                 child.round()  # disk caches and bytecode; not counted
         for number in range(num_rounds):
-            for told, child in zip(answers, children, strict=True):
+            for side, told, child in zip(("finelens", "peer"), answers, children, strict=False):
                 told.append(child.round())
-                print(f"  round {number + 1}: {_told(told[-1])}", flush=True)
+                print(f"  round {number + 1}, {side}: {_told(told[-1])}", flush=True)
     versions = {name: one for child in children for name, one in child.versions.items()}
     return {"unit": answers[0][0]["unit"], "answers": answers, "versions": versions}
 
@@ -144,12 +144,13 @@ def section(stored: dict[str, Any]) -> str:
         for row in ROWS
         if row.key in rows
     ]
+    commits = {one for row in rows.values() for one in row["commit"].split(", ")}
     counts = sorted({len(result["answers"][0]) for result in rows.values()})
     told = {
         **stored["machine"],
         "versions": ", ".join(f"{name} {one}" for name, one in sorted(stored["versions"].items())),
         "measured": f"{', '.join(sorted({one['at'] for one in rows.values()}))}, at "
-        f"{', '.join(sorted({one['commit'] for one in rows.values()}))}; load when a row began "
+        f"{', '.join(sorted(commits))}; load when a row began "
         f"{', '.join(sorted({one['load'] for one in rows.values()}))}",
         "rounds": f"{', '.join(map(str, counts))} (1 of the rows that are whole trainings)",
         "data": ", ".join(sorted({name for row in ROWS if row.key in rows for name in row.data})),

@@ -137,8 +137,7 @@ def test_a_setting_that_undoes_a_part_set_before_is_refused(load, problem, whole
     first, second = "phases.0.epochs=1", "phases.1.schedule.warmup_epochs=0"
     undone = first if whole.startswith("phases=") else second
     assert problem(TWO_PHASES, first, second, whole) == (
-        f'--set "{whole}" undoes --set "{undone}" before it: leave one out, or give the part '
-        "after the whole"
+        f'--set "{whole}" undoes --set "{undone}" before it: leave one out'
     )
     assert load(TWO_PHASES, "phases=[{epochs: 3}]", "phases.0.epochs=1").phases[0].epochs == 1
 

@@ -289,7 +289,7 @@ from pathlib import Path
 from finelens.data.frame_cache import FrameCache
 
 warnings.simplefilter("error")
-warnings.filterwarnings("ignore", "cache folder .* is full of frames")
+warnings.filterwarnings("ignore", "cache folder .* is full of this run")
 for _ in range(5):
     cache = FrameCache(Path(sys.argv[1]), max_bytes=10_000_000)
     for n, path in enumerate(sys.argv[2:]):

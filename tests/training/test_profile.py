@@ -51,6 +51,12 @@ def test_it_says_what_to_do_where_pictures_are_late(num_workers, is_advised):
     assert ("a larger train.num_workers" in last) == is_advised
 
 
+def test_it_advises_no_cache_where_augmentation_takes_longer_than_decoding():
+    profile = Profile(seconds={WAIT: 2.0, FORWARD: 3.0}, read_s=1.0, augment_s=1.5, num_read=1)
+    *_, last = profile.told(media="pictures", num_workers=2, num_cores=2, is_cached=False)
+    assert "hold training up: fewer or cheaper steps of phases.N.augment may help" in last
+
+
 def test_it_says_who_read():
     profile = Profile(seconds={FORWARD: 3.0})
     profile.num_read = 1
@@ -67,7 +73,7 @@ def test_it_does_not_advise_the_cache_that_is_there():
     profile.num_read = 1
     *_, last = profile.told(media="pictures", num_workers=2, num_cores=2, is_cached=True)
     assert "data.cache=true" not in last
-    assert "hold training up; another run (it finds them in the cache, if" in last
+    assert "hold training up: another run (it finds them in the cache, if" in last
 
 
 def test_waiting_is_what_the_batches_take():
@@ -91,7 +97,7 @@ def test_of_nothing_read_it_says_nothing():
 def test_a_run_tells_of_its_probe_and_of_training(make_setting, told):
     Fit(make_setting("phases.0.epochs=1").watched_by(told), profile=True).run()
     works = [line.split(" s of ")[1].split(":")[0] for line in told.lines if " s of " in line]
-    assert works == ["the probe", "training"]
+    assert works == ["the probe", "training", "validating and saving"]
     assert any("fitting the head" in line for line in told.lines if "the probe" in line)
 
 

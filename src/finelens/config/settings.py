@@ -27,8 +27,7 @@ def apply_settings(content: dict[str, Any], settings: Sequence[str]) -> None:
         for earlier, (others, _) in zip(settings, parsed[:number], strict=False):
             if len(others) > len(parts) and others[: len(parts)] == parts:
                 raise ConfigError(
-                    f'--set "{settings[number]}" undoes --set "{earlier}" before it: leave one '
-                    "out, or give the part after the whole"
+                    f'--set "{settings[number]}" undoes --set "{earlier}" before it: leave one out'
                 )
         _apply(content, parts, value)
 

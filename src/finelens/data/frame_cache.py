@@ -126,9 +126,8 @@ class FrameCache:
         if self._is_full:
             _warn_once(
                 self._told_full,
-                f"cache folder {self.folder} is full of frames that are in use; the others are "
-                f"decoded every time: a larger data.cache_gb (it is {self.max_bytes / 1e9:g}) "
-                "keeps more",
+                f"cache folder {self.folder} is full of this run's frames; the others are decoded "
+                f"every time: a larger data.cache_gb (it is {self.max_bytes / 1e9:g}) keeps more",
             )
         return not self._is_full
 

@@ -65,6 +65,7 @@ class Fit:
         self.setting = setting
         self._probe_profile = Profile("the probe", is_exact=profile)
         self._profile = Profile(is_exact=profile)
+        self._validation_s = 0.0
         self._tells_profile = profile
         self.phases = build_phases(
             recipe, setting.preprocessing, partial(fitting_size, setting.classifier.backbone)
@@ -224,9 +225,11 @@ class Fit:
             with depthwise_in_fp32(step.model) if self._is_mixed_on_cpu else nullcontext():
                 after_update = self._after_update(advance, phase, total)
                 train_epoch(state, phase, loader, step, after_update=after_update)
+        began = time.perf_counter()
         if self.checkpoints.age_s > _SAVE_BEFORE_VALIDATION_S:
             self._save()
         self._finish_epoch(phase, loader)
+        self._validation_s += time.perf_counter() - began
 
     @property
     def _is_mixed_on_cpu(self) -> bool:
@@ -267,6 +270,8 @@ class Fit:
                 is_cached=setting.cache is not None,
             )
         ]
+        if self._validation_s:
+            lines.append(f"profile: {self._validation_s:.1f} s of validating and saving")
         for line in lines or ["profile: nothing was read, so there is nothing to tell"]:
             setting.progress.say(line)
 

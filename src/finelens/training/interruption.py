@@ -65,7 +65,7 @@ class Heedful:
             def heed(num_items: int, note: str) -> None:
                 advance(num_items, note)
                 if self._interruption.is_wanted:
-                    raise Interrupted(f"stopped while {title}")
+                    raise Interrupted(f"stopped during {title}")
 
             yield heed
 

@@ -94,9 +94,12 @@ class Profile:
         waited = self.seconds.get(WAIT, 0.0) / total_s
         if waited > _HELD_UP:
             ways = ["a larger train.num_workers"] if num_workers < num_cores else []
-            cached = "another run (it finds them in the cache, if data.cache_gb has room for all)"
-            ways += [cached if is_cached else "data.cache=true"]
-            yield f"profile: {media} hold {self.work} up; {', '.join(ways)} or smaller files help"
+            if self.read_s >= self.augment_s:
+                cached = "another run (it finds them in the cache, if data.cache_gb has room)"
+                ways += [cached if is_cached else "data.cache=true", "smaller files"]
+            else:
+                ways += ["fewer or cheaper steps of phases.N.augment"]
+            yield f"profile: {media} hold {self.work} up: {' or '.join(ways)} may help"
         else:
             rest = "" if FITTING in self.seconds else "; only a smaller input or network is faster"
             yield f"profile: {media} come in time{rest}"

@@ -104,8 +104,9 @@ class Setting:
         is_kept = any(phase.freeze_statistics for phase in self.recipe.phases)
         if is_random and is_kept and has_batch_norms(self.classifier):
             yield (
-                "training: the weights are random, and freeze_statistics keeps batch norms from "
-                "normalising by what they give: take it out of the phases to train from scratch"
+                "training: the weights are random, and batch norms cannot follow them: to train "
+                "from scratch, --set phases.N.freeze_statistics=false for each phase N from 0, "
+                "--set model.probe=false, and more epochs"
             )
 
     def loader(self, split: str, *, augmentation: Augmentation | None = None) -> Loader:
