@@ -75,3 +75,17 @@ def test_ctrl_c_after_the_end_changes_nothing(arguments, code):
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert ended.returncode == code
     assert "Traceback" not in ended.stderr
+
+
+def test_a_warning_is_a_line_without_code():
+    script = (
+        "import sys, warnings\n"
+        "from finelens.cli import main\n"
+        "sys.argv = ['finelens', 'recipes']\n"
+        "main.app = lambda: (warnings.warn('it is full'), warnings.warn('old', FutureWarning))\n"
+        "main.main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert ended.returncode == 0
+    assert ended.stderr.startswith("warning: it is full\n")
+    assert "FutureWarning: old" in ended.stderr

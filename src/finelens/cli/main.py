@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import sys
+import warnings
 
 import typer
 
@@ -16,6 +17,7 @@ from finelens.errors import FinelensError
 
 INTERRUPTED = 130
 """The exit code of a command ended by Ctrl-C, as shells count it."""
+_FORMAT = warnings.formatwarning
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -47,6 +49,7 @@ def root(
 
 def main() -> None:
     """Run the command line; exit 0 done, 1 a problem to mend, 2 usage, 130 interrupted."""
+    warnings.formatwarning = _format_warning
     try:
         app()
     except FinelensError as error:
@@ -59,6 +62,19 @@ def main() -> None:
     finally:
         # all is done and told: Ctrl-C while Python tears itself down would make it look undone
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+
+
+def _format_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """Return what a user is warned of without the line of code that warns."""
+    if category is UserWarning:
+        return f"warning: {message}\n"
+    return _FORMAT(message, category, filename, lineno, line)
 
 
 def _end(error: FinelensError) -> None:
