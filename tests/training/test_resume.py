@@ -358,22 +358,37 @@ def test_a_run_older_than_the_reducing_gap_goes_on_with_pictures_of_full_size(
     assert preprocessing["reducing_gap"] is None
 
 
+class ActIn(Silent):
+    """A progress that does something as a stage of a title begins."""
+
+    def __init__(self, title, act):
+        self.title, self.act = title, act
+
+    @contextlib.contextmanager
+    def stage(self, title, total):
+        del total
+        if title == self.title:
+            self.act()
+        yield lambda _num_items, _note: None
+
+
+def interrupt_twice():
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_resuming_what_was_trained_says_that_only_scoring_is_left(
     tmp_path, table_data, tiny_settings, told
 ):
-    class StopInTheLast(StopIn):
-        @contextlib.contextmanager
-        def stage(self, title, total):
-            del total
-            if title == "scoring test":
-                raise Interrupted("stopped")
-            yield lambda _num_items, _note: None
+    def stop():
+        raise Interrupted("stopped")
 
     run = tmp_path / "run"
     with pytest.raises(Interrupted):
         finelens.train(
-            "finetune", table_data, settings=tiny_settings(), run=run, progress=StopInTheLast("")
-        )
+            "finetune", table_data, settings=tiny_settings(), run=run,
+            progress=ActIn("scoring test", stop),
+        )  # fmt: skip
     assert (run / "checkpoints" / "previous.pt").is_file()
     finelens.resume(run, progress=told)
     assert "training is complete; going on with the last scoring" in told.lines
@@ -382,20 +397,12 @@ def test_resuming_what_was_trained_says_that_only_scoring_is_left(
 def test_ctrl_c_twice_stops_at_once_and_says_how_to_go_on(
     tmp_path, table_data, tiny_settings, alone
 ):
-    class TwiceInValidation(Silent):
-        @contextlib.contextmanager
-        def stage(self, title, total):
-            del total
-            if title == "scoring val":
-                os.kill(os.getpid(), signal.SIGINT)
-                os.kill(os.getpid(), signal.SIGINT)
-            yield lambda _num_items, _note: None
-
     run = tmp_path / "run"
     with pytest.raises(Interrupted, match=f"at once; go on .* --resume {run}`"):
         finelens.train(
-            "finetune", table_data, settings=tiny_settings(), run=run, progress=TwiceInValidation()
-        )
+            "finetune", table_data, settings=tiny_settings(), run=run,
+            progress=ActIn("scoring val", interrupt_twice),
+        )  # fmt: skip
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert_same_result(finelens.resume(run), alone(tiny_settings()))
 
@@ -415,13 +422,9 @@ def test_ctrl_c_while_the_report_is_written_comes_too_late(
 def test_ctrl_c_twice_at_the_end_says_how_to_go_on(
     tmp_path, table_data, tiny_settings, monkeypatch
 ):
-    def interrupted(_run):
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr("finelens.api.training.write_report", interrupted)
+        patch.setattr("finelens.api.training.write_report", lambda _run: interrupt_twice())
         with pytest.raises(Interrupted, match=f"--resume {run}`"):
             finelens.train("finetune", table_data, settings=tiny_settings(), run=run)
     assert (finelens.resume(run) / "report.html").is_file()
