@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from finelens.data.cache_eviction import evict
-from finelens.data.file_content import content_key
+from finelens.data.file_content import ContentKeys
 from finelens.data.frame_cache import FrameCache
 from finelens.data.images import read_image
 from finelens.errors import ConfigError, DataError
@@ -45,13 +45,13 @@ def entries(folder):
 
 
 @pytest.mark.parametrize("shape", [(30, 8, 9, 3), (8, 9, 3)])
-def test_the_second_time_is_a_map_of_the_first_that_no_writing_changes(tmp_path, shape):
+def test_the_second_time_is_the_first_again_whatever_was_written_to_it(tmp_path, shape):
     array = RNG.integers(0, 256, shape, dtype=np.uint8)
     path, cache = file_of(tmp_path, "a.mp4"), FrameCache(tmp_path / "c", max_bytes=GENEROUS)
-    cache.get(path, "key", lambda: array)
+    kept = array.copy()
+    cache.get(path, "key", lambda: kept)[:] = 7
     for _ in range(2):
         again = FrameCache(tmp_path / "c", max_bytes=GENEROUS).get(path, "key", Maker(0))
-        assert isinstance(again, np.memmap)
         assert again.dtype == np.uint8
         assert np.array_equal(again, array)
         again[:] = 7
@@ -74,27 +74,42 @@ def test_copies_and_moved_files_share_an_entry_and_changed_files_do_not(tmp_path
 
 def test_a_file_is_hashed_once_until_it_changes(tmp_path):
     path, folder = file_of(tmp_path, "a.mp4"), tmp_path / "c"
-    first = content_key(path, folder)
+    first = ContentKeys(folder).of(path)
     status = Path(path).stat()
     # other bytes behind the same size and time are not looked at: the hash is remembered
     file_of(tmp_path, "a.mp4", b"OTHER BYTE")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert content_key(path, folder) == first
+    assert ContentKeys(folder).of(path) == first
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
-    assert content_key(path, folder) != first
+    assert ContentKeys(folder).of(path) != first
+
+
+def test_a_process_has_the_latest_hashes_at_hand_until_they_change_or_it_forgets(tmp_path):
+    path, folder = file_of(tmp_path, "a.mp4"), tmp_path / "c"
+    keys = ContentKeys(folder)
+    first = keys.of(path)
+    (remembered,) = folder.rglob("*.hash")
+    remembered.unlink()
+    assert keys.of(path) == first
+    assert not remembered.exists()
+    keys.forget()
+    assert keys.of(path) == first
+    assert remembered.exists()
+    file_of(tmp_path, "a.mp4", b"other byte!")
+    assert keys.of(path) != first
 
 
 def test_folders_and_array_elements_have_keys_of_their_own(tmp_path):
-    frames = tmp_path / "frames"
+    frames, keys = tmp_path / "frames", ContentKeys(tmp_path / "c")
     frames.mkdir()
     file_of(frames, "1.png")
-    whole = content_key(str(frames), tmp_path / "c")
-    assert content_key(f"{frames}#1-1", tmp_path / "c") != whole
-    assert content_key(str(frames), tmp_path / "c") == whole
+    whole = keys.of(str(frames))
+    assert keys.of(f"{frames}#1-1") != whole
+    assert keys.of(str(frames)) == whole
     file_of(frames, "2.png")
-    assert content_key(str(frames), tmp_path / "c") != whole
+    assert keys.of(str(frames)) != whole
     file_of(tmp_path, "a.npy")
-    rows = [content_key(f"{tmp_path}/a.npy#{row}", tmp_path / "c") for row in (0, 1, 0)]
+    rows = [keys.of(f"{tmp_path}/a.npy#{row}") for row in (0, 1, 0)]
     assert rows[0] == rows[2] != rows[1]
 
 
@@ -132,19 +147,19 @@ def used_bytes(folder):
     return sum(file.stat().st_blocks * 512 for file in folder.rglob("*.*"))
 
 
-def test_the_least_recently_used_go_and_stay_readable_where_mapped(tmp_path):
+def test_the_least_recently_used_go(tmp_path):
     bound = 1_000_000
     paths = [file_of(tmp_path, f"{n}.mp4", bytes([n])) for n in range(40)]
-    maps = []
+    found = []
     for n, path in enumerate(paths):
         # of another run each
         cache = FrameCache(tmp_path / "c", max_bytes=bound)
-        maps.append(cache.get(path, "k", Maker(n, 50_000)))
+        found.append(cache.get(path, "k", Maker(n, 50_000)))
         # the first is used all the time
         assert cache.get(paths[0], "k", Maker(99, 50_000))[0] == 0
         assert used_bytes(tmp_path / "c") <= bound
     assert 10 <= len(entries(tmp_path / "c")) <= 20
-    assert all((one == n).all() for n, one in enumerate(maps))
+    assert all((one == n).all() for n, one in enumerate(found))
     maker = Maker(1, 50_000)
     assert cache.get(paths[1], "k", maker)[0] == 1
     assert maker.count == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import threading
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from finelens.data.clip_places import parse_place
 
 _DIGEST_BYTES = 16
 _CHUNK_BYTES = 1 << 20
+# hashes a process has at hand, 20 MB; the folder has the others
+_NUM_LATEST = 1 << 16
 
 
 def digest(text: str) -> str:
@@ -20,8 +23,8 @@ def digest(text: str) -> str:
                            digest_size=_DIGEST_BYTES).hexdigest()  # fmt: skip
 
 
-def content_key(path: str, folder: Path, *, remembers: bool = True) -> str:
-    """Return a name for what lies at a place, 32 hexadecimal digits.
+class ContentKeys:
+    """Names for what lies at places, 32 hexadecimal digits each.
 
     Of a file it is the BLAKE2b hash of its bytes, so that copies and moved files are the same.
     Hashes are remembered in a folder by path, size and time of change: a file is read once, and
@@ -30,33 +33,56 @@ def content_key(path: str, folder: Path, *, remembers: bool = True) -> str:
     size and time of change.
 
     Args:
-        path: A picture, a video, a folder of frames or an element of an array file.
         folder: Where hashes are kept; where nothing can be written, they are not.
-        remembers: Whether a hash that is not there is kept.
-
-    Raises:
-        OSError: If there is no such file or it cannot be read.
     """
-    place = parse_place(path)
-    target = Path(place.path).absolute()
-    status = target.stat()
-    if target.is_dir():
-        with os.scandir(target) as entries:
-            listing = sorted(_identity(entry.name, entry.stat()) for entry in entries)
-        return digest("\n".join([path, *listing]))
-    identity = _identity(str(target), status)
-    if place.element is not None:
-        return digest(f"{identity}#{place.member}#{place.element}")
-    return _remembered_hash(target, identity, folder, remembers=remembers)
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._latest: dict[str, str] = {}
+
+    def of(self, path: str, *, remembers: bool = True) -> str:
+        """Return the name of what lies at a place.
+
+        Args:
+            path: A picture, a video, a folder of frames or an element of an array file.
+            remembers: Whether a hash that is not in the folder is kept there.
+
+        Raises:
+            OSError: If there is no such file or it cannot be read.
+        """
+        place = parse_place(path)
+        target = Path(place.path).absolute()
+        status = target.stat()
+        if stat.S_ISDIR(status.st_mode):
+            with os.scandir(target) as entries:
+                listing = sorted(_identity(entry.name, entry.stat()) for entry in entries)
+            return digest("\n".join([path, *listing]))
+        identity = _identity(str(target), status)
+        if place.element is not None:
+            return digest(f"{identity}#{place.member}#{place.element}")
+        return self._of_file(target, digest(identity), remembers=remembers)
+
+    def forget(self) -> None:
+        """Ask the folder again: whether a hash is in use is known by when it was asked for."""
+        self._latest.clear()
+
+    def _of_file(self, target: Path, name: str, *, remembers: bool) -> str:
+        latest = self._latest.get(name)
+        if latest is not None:
+            return latest
+        found = _remembered_hash(target, name, self._folder, remembers=remembers)
+        if len(self._latest) == _NUM_LATEST:
+            self._latest.clear()
+        self._latest[name] = found
+        return found
 
 
 def _identity(name: str, status: os.stat_result) -> str:
     return f"{name}\0{status.st_size}\0{status.st_mtime_ns}"
 
 
-def _remembered_hash(target: Path, identity: str, folder: Path, *, remembers: bool) -> str:
-    name = digest(identity)
-    memory = folder / name[:2] / f"{name}.hash"
+def _remembered_hash(target: Path, name: str, folder: Path, *, remembers: bool) -> str:
+    memory = folder / name[0] / f"{name}.hash"
     with contextlib.suppress(OSError, ValueError):
         remembered = memory.read_text(encoding="ascii")
         if len(remembered) == 2 * _DIGEST_BYTES:

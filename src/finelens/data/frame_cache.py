@@ -1,10 +1,13 @@
-"""The frame cache: decoded pictures and clips on disk, mapped into memory when seen again."""
+"""The frame cache: decoded pictures and clips on disk, for when they are seen again."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
+import io
 import os
+import struct
 import threading
 import time
 import warnings
@@ -19,13 +22,15 @@ from numpy.typing import NDArray
 from finelens.config.schema import DataConfig
 from finelens.data.cache_eviction import evict
 from finelens.data.cache_folder import cache_folder
-from finelens.data.file_content import content_key, digest
+from finelens.data.file_content import ContentKeys, digest
 from finelens.errors import ConfigError
 
 # a process looks at the folder's size before it writes another such part of the bound
 _CHECKED_PART = 100
 # an entry and the hash of its file each fill their last block on disk
 _BLOCKS_BYTES = 8192
+# of what follows the magic and the version in an .npy file of version 1.0
+_HEADER_BYTES = struct.Struct("<H")
 # another number forgets all that older ones decoded
 _VERSION = 1
 
@@ -34,10 +39,9 @@ class FrameCache:
     """uint8 arrays by the content of a file and by what was done to its frames.
 
     Safe with several processes: an entry is a file of its own that is written under another name
-    and renamed. The least recently used entries go when the bound is near, and stay readable
-    for who has them mapped; none that was used since this was built or renewed. An epoch with
-    more than there is room for thus finds in the next what there was room for, and the rest is
-    computed; so is what comes while another process looks for room. A damaged entry is made
+    and renamed. The least recently used entries go when the bound is near; none that was used
+    since this was built or renewed. An epoch with more than there is room for thus finds in the
+    next what there was room for, and the rest is computed; so is what comes while another process looks for room. A damaged entry is made
     again. Where the folder cannot be written (a full disk, no right to), everything is computed.
     A warning says each of the two once, whichever process finds it. Processes that are started
     with it share that; it cannot be pickled for anything else.
@@ -56,6 +60,7 @@ class FrameCache:
         self.folder = folder
         self.max_bytes = max_bytes
         self._unchecked_bytes = max_bytes
+        self._keys = ContentKeys(folder)
         self._since_s = time.time()
         self._is_full = False
         # processes that read have the same
@@ -64,13 +69,14 @@ class FrameCache:
 
     def renew(self) -> None:
         """Let what was used so far make room for what comes, in processes started from now on."""
+        self._keys.forget()
         self._since_s = time.time()
         self._is_full = False
 
     def get(
         self, path: str, key: str, compute: Callable[[], NDArray[np.uint8]]
     ) -> NDArray[np.uint8]:
-        """Return the array of a file as a memory map, computed when it is not there.
+        """Return the array of a file, computed when it is not there.
 
         Args:
             path: A picture, a video, a folder of frames or an element of an array file.
@@ -78,16 +84,15 @@ class FrameCache:
             compute: Makes the array; what it raises passes through and nothing is kept.
 
         Returns:
-            The map, or the very array computed where it cannot be kept: the folder cannot be
-            written, or it is larger than half the bound. What is written to a map stays in it
-            and never reaches the cache.
+            An array of the caller's own: what is written to it never reaches the cache. It is not
+            kept where the folder cannot be written, or where it is larger than half the bound.
         """
         try:
-            content = content_key(path, self.folder, remembers=not self._is_full)
+            content = self._keys.of(path, remembers=not self._is_full)
         except (OSError, ValueError):
             # compute knows how to tell what is wrong with the file
             return compute()
-        entry = self.folder / content[:2] / f"{content}-{digest(f'{_VERSION} {key}')}.npy"
+        entry = self.folder / content[0] / f"{content}-{digest(f'{_VERSION} {key}')}.npy"
         kept = _load(entry)
         if kept is not None:
             return kept
@@ -103,8 +108,7 @@ class FrameCache:
                 "decoded every time",
             )
             return array
-        kept = _load(entry)
-        return array if kept is None else kept
+        return array
 
     def _make_room(self, num_bytes: int) -> bool:
         """Return whether an entry may be written, after others went for it where they may."""
@@ -151,20 +155,33 @@ def _warn_once(told: ctypes.c_bool, what: str) -> None:
 
 
 def _load(entry: Path) -> NDArray[np.uint8] | None:
-    """Return an entry as a map and mark it as used; None if it is missing or damaged."""
+    """Return an entry and mark it as used; None if it is missing or damaged."""
     try:
         with entry.open("rb") as file:
-            if npy.read_magic(file) != (1, 0):
-                return None
-            shape, is_fortran, dtype = npy.read_array_header_1_0(file)
-            if dtype != np.uint8 or is_fortran:
-                return None
-            # a file cut short cannot be mapped
-            array = np.memmap(file, dtype, "c", offset=file.tell(), shape=shape)
+            # a map took an eighth longer: each of its pages is a fault
+            stored = np.empty(os.fstat(file.fileno()).st_size, dtype=np.uint8)
+            file.readinto(stored)
+        (header_bytes,) = _HEADER_BYTES.unpack_from(stored, npy.MAGIC_LEN)
+        header_end = npy.MAGIC_LEN + _HEADER_BYTES.size + header_bytes
+        shape = _shape(stored[:header_end].tobytes())
+        if shape is None:
+            return None
+        # of a file cut short it cannot be made
+        array = stored[header_end:].reshape(shape)
         os.utime(entry)
-    except (OSError, ValueError):
+    except (OSError, ValueError, struct.error):
         return None
     return array
+
+
+@functools.lru_cache(maxsize=256)
+def _shape(header: bytes) -> tuple[int, ...] | None:
+    """Return the shape that the header of an entry tells; None if it is no entry's."""
+    stream = io.BytesIO(header)
+    if npy.read_magic(stream) != (1, 0):
+        return None
+    shape, is_fortran, dtype = npy.read_array_header_1_0(stream)
+    return None if dtype != np.uint8 or is_fortran else shape
 
 
 def _store(entry: Path, array: NDArray[np.uint8]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -48,7 +49,7 @@ class Augmentation:
         """Return (C, S, S), the shape of every view."""
         return (3, self.preprocessing.size, self.preprocessing.size)
 
-    @property
+    @functools.cached_property
     def beginning(self) -> str:
         """Return all that decides what ``begin`` makes of a picture, as a text."""
         preprocessing = self.preprocessing
