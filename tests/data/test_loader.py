@@ -219,6 +219,23 @@ def test_a_long_epoch_draws_a_sample_anew_each_time(paths):
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
+def test_views_come_again_in_another_order(paths, num_workers):
+    loader = Loader(
+        make_dataset(paths), batch_size=4, shuffle=True, seed=7, num_workers=num_workers,
+        num_views=2,
+    )  # fmt: skip
+    views = []
+    for epoch in range(4):
+        batches = list(loader.epoch(epoch))
+        order = torch.cat([batch.indices_B for batch in batches])
+        views.append((order, torch.cat([batch.images_BCHW for batch in batches])[order.argsort()]))
+    assert torch.equal(views[0][1], views[2][1])
+    assert torch.equal(views[1][1], views[3][1])
+    assert not torch.equal(views[0][1], views[1][1])
+    assert not torch.equal(views[0][0], views[2][0])
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_long_epoch_can_be_entered_anywhere(paths, num_workers):
     whole = list(make_long_loader(paths, batches_per_epoch=7).epoch(1))
     loader = make_long_loader(paths, batches_per_epoch=7, num_workers=num_workers)

@@ -87,6 +87,19 @@ def test_bf16_comes_near_fp32_and_its_logits_are_not_rounded_to_it():
     assert not np.array_equal(half_BK, rounded_BK)
 
 
+@pytest.mark.parametrize("name", ["test_resnet", "mobilenetv2_100"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_features_have_the_logits_of_their_views(name, precision, with_threads):
+    model, preprocessing = make_model(name)
+    images_BCHW = make_views(preprocessing, 19)
+    passes = make_passes(model, preprocessing, precision=precision)
+    for num_threads in (1, 2):
+        with_threads(num_threads)
+        logits_BK = passes.logits_of(passes.features(images_BCHW))
+        assert np.array_equal(logits_BK, passes(images_BCHW))
+        assert torch.get_num_threads() == num_threads
+
+
 def test_clips_are_passed_one_by_one_too(with_threads):
     model, preprocessing = make_model("test_resnet", frames=3)
     images_BTCHW = make_views(preprocessing, 4)

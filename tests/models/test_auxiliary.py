@@ -156,3 +156,11 @@ def test_own_weights_keep_the_auxiliary_net_where_one_trains_and_lose_it_where_n
     torch.testing.assert_close(second.auxiliary.state_dict(), first.auxiliary.state_dict())
     assert all(name.startswith("auxiliary.0.") for name in load_weights(plain, path))
     torch.testing.assert_close(plain.head.state_dict(), first.head.state_dict())
+
+
+def test_features_that_auxiliary_nets_judge_too_are_not_all_that_trains():
+    classifier = build("torchvision:googlenet")
+    apply_freeze(classifier, freeze="backbone")
+    assert not classifier.has_fixed_features
+    classifier.drop_auxiliary()
+    assert classifier.has_fixed_features

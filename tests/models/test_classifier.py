@@ -1,4 +1,11 @@
+import pytest
 import torch
+
+from finelens.models.backbones import create_backbone
+from finelens.models.classifier import Classifier
+from finelens.models.freeze import apply_freeze
+from finelens.models.heads import create_head
+from finelens.models.pooling import create_pooling
 
 
 def test_logits_are_the_head_of_the_features(make_classifier):
@@ -30,3 +37,21 @@ def test_parameters_are_counted_total_and_trainable(make_classifier):
 def test_the_head_output_is_the_last_linear_layer(make_classifier):
     classifier = make_classifier(num_classes=4, kind="mlp", hidden=8)
     assert classifier.head_output.weight.shape == (4, 8)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "freeze", "is_fixed"),
+    [
+        ("mean", "backbone", True),
+        ("max", "backbone", True),
+        ("attention", "backbone", False),
+        ("mean", "none", False),
+        ("mean", "convolutions", False),
+    ],
+)
+def test_features_are_fixed_where_the_head_alone_trains(pooling, freeze, is_fixed):
+    backbone = create_backbone("test_resnet")
+    joined = create_pooling(pooling, backbone.num_features)
+    classifier = Classifier(backbone, create_head("linear", joined.num_features, 3), pooling=joined)
+    apply_freeze(classifier, freeze=freeze)
+    assert classifier.has_fixed_features is is_fixed

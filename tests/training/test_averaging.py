@@ -161,3 +161,16 @@ def test_equal_shares_agree_with_torchs_averaged_model(classifier):
         theirs.update_parameters(classifier)
     for name, parameter in theirs.module.named_parameters():
         torch.testing.assert_close(averages(average)[name], parameter.detach())
+
+
+def test_an_average_is_of_the_weights_that_did_not_move(classifier):
+    average = WeightAverage(classifier, 0.9)
+    assert average.is_of("")
+    names = list(floating(classifier))
+    moved, others = names[0], names[1:]
+    for update in range(3):
+        with torch.no_grad():
+            dict(classifier.named_parameters())[moved].add_(0.1 * update + 0.1)
+        average.update()
+    assert not average.is_of(moved)
+    assert all(average.is_of(name) for name in others if not name.startswith(moved))

@@ -25,7 +25,7 @@ def extract(setting, advance=lambda _num, _note: None):
 
 def test_features_are_the_classifiers_own(make_setting):
     setting = make_setting("train.precision=fp32")
-    features_NF = extract(setting)
+    [features_NF] = extract(setting)
     batch = next(iter(setting.loader("train")))
     own_BF = setting.classifier.features(setting.preprocessing.normalise(batch.images_BCHW))
     assert features_NF.shape == (24, setting.classifier.backbone.num_features)
@@ -54,11 +54,12 @@ def test_a_stopped_pass_goes_on_where_it_was(make_setting, with_threads):
     with pytest.raises(Interrupted):
         extract(setting, stop_after_two)
     rest = []
-    features_NF = extract(setting, lambda num_pictures, _note: rest.append(num_pictures))
-    assert (sum(done), sum(rest)) == (16, 8)
+    features_VNF = extract(setting, lambda num_pictures, _note: rest.append(num_pictures))
+    # what was done is told first
+    assert (sum(done), rest) == (16, [16, 8])
     assert path_of(setting).with_suffix(".count").read_text() == "24"
     forget_features(path_of(setting))
-    np.testing.assert_array_equal(features_NF, extract(setting))
+    np.testing.assert_array_equal(features_VNF, extract(setting))
 
 
 def test_a_stopped_pass_goes_on_where_more_is_read_at_a_time(make_setting, with_threads):
@@ -72,16 +73,16 @@ def test_a_stopped_pass_goes_on_where_more_is_read_at_a_time(make_setting, with_
         extract(setting, stop)
     with_threads(2)
     rest = []
-    features_NF = extract(setting, lambda num_pictures, _note: rest.append(num_pictures))
+    features_VNF = extract(setting, lambda num_pictures, _note: rest.append(num_pictures))
     assert rest == [16, 8]
     forget_features(path_of(setting))
-    np.testing.assert_array_equal(features_NF, extract(setting))
+    np.testing.assert_array_equal(features_VNF, extract(setting))
 
 
 def test_a_count_that_a_kill_left_behind_is_not_believed(make_setting):
     setting = make_setting()
-    features_NF = extract(setting)
+    features_VNF = extract(setting)
     path = path_of(setting)
     forget_features(path)
     assert not list(setting.run.checkpoints.iterdir())
-    np.testing.assert_array_equal(features_NF, extract(setting))
+    np.testing.assert_array_equal(features_VNF, extract(setting))

@@ -6,9 +6,18 @@ import pytest
 from finelens.training.forecast import Forecast, Pace
 
 
-def make_phase(epochs: int, *, size: int = 100, freeze: str = "none") -> Any:
+def make_phase(
+    epochs: int, *, size: int = 100, freeze: str = "none", num_views: int | None = None
+) -> Any:
     augmentation = SimpleNamespace(preprocessing=SimpleNamespace(size=size))
-    return SimpleNamespace(epochs=epochs, augmentation=augmentation, freeze=freeze)
+    return SimpleNamespace(
+        epochs=epochs, augmentation=augmentation, freeze=freeze, num_views=num_views
+    )
+
+
+def make_forecast(phases: Any, *, num_val: int = 0, keeping: Any = None) -> Forecast:
+    keeping = keeping or [False] * len(phases)
+    return Forecast(phases, num_train=100, num_val=num_val, keeping=keeping)
 
 
 def make_state(*, phase: int = 0, epoch: int = 0, pictures: int, seconds: float) -> Any:
@@ -17,7 +26,7 @@ def make_state(*, phase: int = 0, epoch: int = 0, pictures: int, seconds: float)
 
 
 def test_the_first_update_is_left_out_and_the_forecast_told_once():
-    forecast = Forecast([make_phase(2)], num_val=0)
+    forecast = make_forecast([make_phase(2)])
     forecast.begin_phase()
     assert forecast.after_update(make_state(pictures=10, seconds=9.0), 100) is None
     assert forecast.after_update(make_state(pictures=20, seconds=12.0), 100) is None
@@ -29,7 +38,7 @@ def test_the_first_update_is_left_out_and_the_forecast_told_once():
 
 def test_work_grows_with_the_area_and_falls_to_the_forward_pass_of_a_frozen_backbone():
     phases = [make_phase(1, freeze="backbone"), make_phase(2), make_phase(1, size=200)]
-    forecast = Forecast(phases, num_val=0)
+    forecast = make_forecast(phases)
     forecast.begin_phase()
     forecast.after_update(make_state(pictures=0, seconds=0.0), 100)
     told_s = forecast.after_update(make_state(pictures=100, seconds=10.0), 100)
@@ -38,12 +47,33 @@ def test_work_grows_with_the_area_and_falls_to_the_forward_pass_of_a_frozen_back
 
 
 def test_epochs_and_phases_that_are_over_count_no_more_and_validation_does():
-    forecast = Forecast([make_phase(5), make_phase(4)], num_val=30)
+    forecast = make_forecast([make_phase(5), make_phase(4)], num_val=30)
     forecast.begin_phase()
     forecast.after_update(make_state(phase=1, epoch=3, pictures=0, seconds=0.0), 100)
     told_s = forecast.after_update(make_state(phase=1, epoch=3, pictures=50, seconds=5.0), 100)
     # one epoch of 10 s, and 30 forward passes of a third of 0.1 s after it and at the end
     assert told_s == pytest.approx(10 + 1 + 1)
+
+
+def test_kept_features_are_computed_once_and_then_cost_nothing():
+    phases = [make_phase(2), make_phase(50, freeze="backbone", num_views=3)]
+    forecast = make_forecast(phases, num_val=30, keeping=[False, True])
+    forecast.begin_phase()
+    forecast.after_update(make_state(pictures=0, seconds=0.0), 100)
+    told_s = forecast.after_update(make_state(pictures=50, seconds=5.0), 100)
+    # two epochs of 10 s and 1 s each, 300 views and 30 pictures forward, and the last scoring
+    assert told_s == pytest.approx(2 * 11 + 10 + 1 + 1)
+
+
+def test_updates_on_kept_features_tell_of_their_own_kind_alone():
+    first, second = make_phase(3, num_views=1), make_phase(2)
+    for others, told_s in (([second], None), ([first], pytest.approx(30.0))):
+        forecast = make_forecast([first, *others], keeping=[True, others == [first]])
+        forecast.begin_phase()
+        forecast.after_update(make_state(epoch=1, pictures=0, seconds=0.0), 100)
+        state = make_state(epoch=1, pictures=100, seconds=6.0)
+        # two epochs are left of the first phase, three of the second
+        assert forecast.after_update(state, 100) == told_s
 
 
 def test_a_pace_tells_once_what_is_left_after_the_first_examples():

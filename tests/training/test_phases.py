@@ -58,3 +58,10 @@ def test_an_unknown_policy_is_told_before_the_data_are_read(tmp_path):
     settings = ["phases.1.augment=standart"]
     with pytest.raises(ConfigError, match='"standart" is unknown; did you mean "standard"'):
         finelens.train("finetune", tmp_path / "nothing", settings=settings, run=tmp_path / "run")
+
+
+def test_views_are_as_many_as_are_asked_for_and_one_where_there_is_no_chance():
+    random, certain = {"augment": "light"}, {"augment": [{"resize": {"scale": 1.1}}]}
+    asked = (random, random | {"views": 3}, certain, certain | {"views": 3}, {"augment": "none"})
+    phases = phases_of(*(PhaseConfig(epochs=1, **each) for each in asked))
+    assert [phase.num_views for phase in phases] == [None, 3, 1, 1, 1]

@@ -138,6 +138,12 @@ class PhaseConfig(Section):
         default="standard",
         description="a policy's name, or a list of steps such as `{flip: {p: 0.5}}`",
     )
+    views: int | None = Field(
+        default=None,
+        ge=1,
+        description="augmented views of each picture, which come again after as many epochs; with "
+        "`freeze: backbone` their features are computed once; null: every epoch has its own",
+    )
     freeze: str = Field(
         default="none",
         description="`none`, `backbone`, `convolutions` (with their batch norms), or "

@@ -41,10 +41,11 @@ class FrameCache:
     Safe with several processes: an entry is a file of its own that is written under another name
     and renamed. The least recently used entries go when the bound is near; none that was used
     since this was built or renewed. An epoch with more than there is room for thus finds in the
-    next what there was room for, and the rest is computed; so is what comes while another process looks for room. A damaged entry is made
-    again. Where the folder cannot be written (a full disk, no right to), everything is computed.
-    A warning says each of the two once, whichever process finds it. Processes that are started
-    with it share that; it cannot be pickled for anything else.
+    next what there was room for, and the rest is computed; so is what comes while another process
+    looks for room. A damaged entry is made again. Where the folder cannot be written (a full disk,
+    no right to), everything is computed. A warning says each of the two once, whichever process
+    finds it. Processes that are started with it share that; it cannot be pickled for anything
+    else.
 
     Args:
         folder: Made when the first entry is written.
@@ -160,8 +161,8 @@ def _load(entry: Path) -> NDArray[np.uint8] | None:
         with entry.open("rb") as file:
             # a map took an eighth longer: each of its pages is a fault
             stored = np.empty(os.fstat(file.fileno()).st_size, dtype=np.uint8)
-            file.readinto(stored)
-        (header_bytes,) = _HEADER_BYTES.unpack_from(stored, npy.MAGIC_LEN)
+            file.readinto(stored.data)
+        (header_bytes,) = _HEADER_BYTES.unpack_from(stored.data, npy.MAGIC_LEN)
         header_end = npy.MAGIC_LEN + _HEADER_BYTES.size + header_bytes
         shape = _shape(stored[:header_end].tobytes())
         if shape is None:

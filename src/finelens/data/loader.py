@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from finelens.data.augment.generator import sample_generator
 from finelens.data.dataset import Batch, PictureDataset, SampleKey
+from finelens.data.feature_dataset import FeatureDataset
 from finelens.data.readers import Readers
 from finelens.errors import DataError
 
@@ -34,6 +35,8 @@ class Loader:
         shuffle: Whether an epoch has its own order, or all keep the dataset's.
         seed: Of the orders and the augmentation, 0 or more.
         num_workers: Processes that read; 0 reads in this one.
+        num_views: After so many passes the samples' draws come again, in another order; None:
+            each pass has its own.
         batches_per_epoch: Length of an epoch; None: one pass.
         shard: Which training process of how many this is; each takes its part of every batch,
             or the batch's first sample where there is none for it.
@@ -48,12 +51,13 @@ class Loader:
 
     def __init__(
         self,
-        dataset: PictureDataset,
+        dataset: PictureDataset | FeatureDataset,
         *,
         batch_size: int,
         shuffle: bool,
         seed: int,
         num_workers: int = 0,
+        num_views: int | None = None,
         batches_per_epoch: int | None = None,
         shard: tuple[int, int] = (0, 1),
         shares_cores: bool = False,
@@ -61,7 +65,9 @@ class Loader:
     ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
-        self._keys = _EpochKeys(len(dataset), batch_size, shuffle, seed, shard, batches_per_epoch)
+        self._keys = _EpochKeys(
+            len(dataset), batch_size, shuffle, seed, shard, batches_per_epoch, num_views
+        )
         self._num_workers = num_workers
         self._shares_cores = shares_cores
         self._pin_memory = pin_memory
@@ -119,7 +125,7 @@ class Loader:
             raise
 
     def _batches(self, keys: Iterator[list[SampleKey]]) -> Iterator[Batch]:
-        if self._num_workers:
+        if self._num_workers and isinstance(self.dataset, PictureDataset):
             if self._readers is None:
                 self._readers = Readers(
                     self.dataset, self._num_workers, self._keys.most_samples,
@@ -142,7 +148,9 @@ class _EpochKeys:
         seed: int,
         shard: tuple[int, int],
         batches_per_epoch: int | None,
+        num_views: int | None,
     ) -> None:
+        self._num_views = num_views
         self._num_examples = num_examples
         self._shard = shard
         self._batch_size = batch_size
@@ -183,8 +191,10 @@ class _EpochKeys:
             order = epoch_order(self._num_examples, self._seed, turn, shuffle=self._shuffle)
             for _, start, end in of_pass:
                 batch = order[start:end].tolist()
-                # a pass is to its samples what an epoch of one pass is: no draw comes twice
-                yield [(self._seed, turn, index) for index in batch[first::step] or batch[:1]]
+                # a pass is to its samples what an epoch of one pass is: no draw comes twice,
+                # unless it is to come again
+                view = turn % self._num_views if self._num_views else turn
+                yield [(self._seed, view, index) for index in batch[first::step] or batch[:1]]
 
 
 def epoch_order(num_examples: int, seed: int, epoch: int, *, shuffle: bool) -> NDArray[np.int64]:

@@ -80,6 +80,37 @@ def score(
     )  # fmt: skip
 
 
+def score_features(
+    classifier: nn.Module,
+    features_NP: NDArray[np.float32],
+    logits_of: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    *,
+    ids: Sequence[str],
+    paths: Sequence[str],
+    targets_NK: NDArray[np.float32],
+    task: Task,
+) -> Scores:
+    """Return the scores of pictures whose features are known, as ``score`` gives them.
+
+    Args:
+        classifier: Is in evaluation mode meanwhile.
+        features_NP: What the head sees of each.
+        logits_of: Makes the classifier's logits of features, such as ``Passes.logits_of``.
+        ids: N names.
+        paths: N files.
+        targets_NK: Target rows.
+        task: The K classes.
+
+    Raises:
+        ModelError: If logits are not finite.
+    """
+    with _evaluating(classifier):
+        logits_NK = logits_of(features_NP)
+    _require_finite(logits_NK, np.full(len(ids), fill_value=True), ids)
+    errors = (None,) * len(ids)
+    return Scores(tuple(ids), tuple(paths), logits_NK, targets_NK, errors, task)
+
+
 @contextmanager
 def _evaluating(classifier: nn.Module) -> Iterator[None]:
     # frozen parts train in eval mode: one classifier.train() would wake them

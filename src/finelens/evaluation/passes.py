@@ -19,12 +19,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from finelens.data.one_thread import one_thread
 from finelens.evaluation.recorded_pass import RecordedPass, record_pass
@@ -98,6 +100,16 @@ class Passes:
     def features(self, images_BCHW: Tensor) -> NDArray[np.float32]:
         """Return what the head sees of views, float32 (B, P)."""
         return self._run(self._features, images_BCHW)
+
+    def logits_of(self, features_NP: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits (N, K) of views with these features: on a CPU, to the last bit."""
+        size = 1 if self._is_cpu else self._pass_size
+        results: list[Tensor] = []
+        with one_thread() if self._is_cpu else nullcontext(), torch.inference_mode():
+            for part in torch.tensor(features_NP).split(size):
+                filled_BP = pad(part, (0, 0, 0, size - len(part))).to(self._device)
+                results.append(self._classifier.head(filled_BP)[: len(part)].float())
+        return torch.cat(results).cpu().numpy()
 
     def release(self) -> None:
         """Give back the device memory that recordings keep; later passes may record anew."""

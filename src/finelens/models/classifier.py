@@ -119,6 +119,12 @@ class Classifier(nn.Module):
         return [net for net in self.auxiliary if isinstance(net, AuxiliaryClassifier)]
 
     @property
+    def has_fixed_features(self) -> bool:
+        """Return whether the head alone trains, and judges what no update changes."""
+        is_pooling_fixed = not any(True for _ in self.pooling.parameters())
+        return "backbone" in self.frozen_parts and is_pooling_fixed and not self.auxiliary
+
+    @property
     def num_features(self) -> int:
         """Return P, the width of what the head sees."""
         return self.pooling.num_features

@@ -61,6 +61,14 @@ class WeightAverage:
         lerp = get_ema_multi_avg_fn(self.current_decay)
         lerp(averages, [tensor.float() for _, tensor in self._followed], self.num_updates)
 
+    def is_of(self, prefix: str) -> bool:
+        """Return whether the averages of the weights whose names begin so are the weights."""
+        return all(
+            torch.equal(self._averages[name], tensor.float())
+            for name, tensor in self._followed
+            if name.startswith(prefix)
+        )
+
     @torch.no_grad()
     def copy_to(self, classifier: nn.Module) -> None:
         """Overwrite the classifier's weights with the averages, for good."""

@@ -1,22 +1,103 @@
-"""The features: what the frozen backbone makes of every picture, kept on disk while it works."""
+"""The features: what the frozen backbone makes of views, kept on disk while the run needs them."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from finelens.data.augment.augmentation import Augmentation
+from finelens.data.file_content import digest
 from finelens.data.loader import Loader
 from finelens.evaluation.passes import Passes
 from finelens.models.classifier import Classifier
 from finelens.progress import Advance
 from finelens.runs.directory import write_text_atomic
 from finelens.training.profile import FORWARD, Profile
+from finelens.training.resume import unwritable
+from finelens.training.setting import Setting
 
 _FLUSH_S = 60.0
+
+
+class KeptFeatures:
+    """Features of a run's pictures, computed once for as long as the backbone stays as it is.
+
+    They lie in files beside the checkpoints: a run that was stopped finds them again.
+
+    Args:
+        setting: The run's.
+        profile: Is told what each part took.
+    """
+
+    def __init__(self, setting: Setting, profile: Profile) -> None:
+        self._setting = setting
+        self._profile = profile
+
+    def of(
+        self,
+        split: str,
+        augmentation: Augmentation | None = None,
+        *,
+        num_views: int = 1,
+        watch: Callable[[int], None] | None = None,
+    ) -> NDArray[np.float32]:
+        """Return the features of every view of a split, shape (V, N, P), a read-only map.
+
+        Args:
+            split: Its name.
+            augmentation: Makes the views; None: they are those that are scored.
+            num_views: V.
+            watch: Called with the number of views just done.
+
+        Raises:
+            DataError: If a picture cannot be read any more.
+            RunError: If the disk has no room for them.
+        """
+        setting = self._setting
+        view = augmentation or Augmentation("none", setting.preprocessing)
+        path = self._path(split, f"{view.steps} {view.preprocessing} {num_views}")
+        num_examples = setting.manifest.of_split(split).num_examples
+        loader = setting.loader(split, augmentation=view, num_views=num_views, trains=False)
+        title = f"features of {split}"
+        with setting.progress.stage(title, num_views * num_examples) as advance:
+
+            def advance_and_watch(num_done: int, note: str) -> None:
+                if watch is not None:
+                    watch(num_done)
+                advance(num_done, note)
+
+            try:
+                return extract_features(
+                    setting.classifier,
+                    loader,
+                    setting.passes,
+                    num_examples=num_examples,
+                    num_views=num_views,
+                    path=path,
+                    profile=self._profile,
+                    advance=advance_and_watch,
+                )
+            finally:
+                # training needs the memory
+                setting.passes.release()
+
+    def forget(self) -> None:
+        """Delete all files: the backbone is about to change, or the run is over."""
+        for path in self._setting.run.checkpoints.glob(f"{self._prefix}*.npy"):
+            forget_features(path)
+
+    @property
+    def _prefix(self) -> str:
+        # several processes each keep their own
+        return f"features-{self._setting.accelerator.process_index}-"
+
+    def _path(self, split: str, views: str) -> Path:
+        return self._setting.run.checkpoints / f"{self._prefix}{split}-{digest(views)[:12]}.npy"
 
 
 def extract_features(
@@ -25,60 +106,79 @@ def extract_features(
     passes: Passes,
     *,
     num_examples: int,
+    num_views: int = 1,
     path: Path,
     profile: Profile,
     advance: Advance,
 ) -> NDArray[np.float32]:
-    """Return the backbone's features of every picture, shape (N, F), in the loader's order.
+    """Return the backbone's features of every view of every picture, shape (V, N, P).
 
     They are written to ``path`` as they come: a pass that was killed goes on there and loses
     at most a minute. To the last bit they are those that scoring gives the head.
 
     Args:
         classifier: Is put in evaluation mode.
-        loader: Gives the pictures, not shuffled.
+        loader: Gives the pictures, not shuffled; its epochs 0 to V - 1 are the views.
         passes: The classifier's.
         num_examples: N.
-        path: A ``.npy`` file; beside it lies one that says how many pictures are done.
+        num_views: V.
+        path: A ``.npy`` file; beside it lies one that says how many views are done.
         profile: Is told what each part took.
-        advance: Called with the pictures done.
+        advance: Called with the views done, those of a pass before included.
+
+    Returns:
+        A read-only map of the file.
+
+    Raises:
+        DataError: If a picture cannot be read any more.
+        RunError: If the disk has no room for them.
     """
-    shape = (num_examples, classifier.num_features)
     count_path = path.with_suffix(".count")
     num_done = int(count_path.read_text()) if count_path.is_file() and path.is_file() else 0
-    features_NF = _open(path, shape, is_new=num_done == 0)
+    shape = (num_views, num_examples, classifier.num_features)
+    features_VNP = _open(path, shape, is_new=num_done == 0)
     classifier.eval()
     flushed_at = time.monotonic()
     try:
         # another machine may read more at a time: a part of a batch is done again
-        first = num_done // loader.batch_size
-        num_done = first * loader.batch_size
-        for batch in profile.waited_for(loader.epoch(0, skip=first)):
-            with profile.part(FORWARD):
-                features_NF[batch.indices_B.numpy()] = passes.features(batch.images_BCHW)
-            num_done += len(batch.indices_B)
-            if time.monotonic() - flushed_at > _FLUSH_S:
-                _flush(features_NF, count_path, num_done)
-                flushed_at = time.monotonic()
-            advance(len(batch.indices_B), "")
+        num_done -= num_done % num_examples % loader.batch_size
+        if num_done:
+            advance(num_done, "")
+        while num_done < num_views * num_examples:
+            view, num_of_view = divmod(num_done, num_examples)
+            batches = loader.epoch(view, skip=num_of_view // loader.batch_size)
+            for batch in profile.waited_for(batches):
+                with profile.part(FORWARD):
+                    rows = batch.indices_B.numpy()
+                    features_VNP[view, rows] = passes.features(batch.images_BCHW)
+                num_done += len(rows)
+                if time.monotonic() - flushed_at > _FLUSH_S:
+                    _flush(features_VNP, count_path, num_done)
+                    flushed_at = time.monotonic()
+                advance(len(rows), "")
     finally:
-        _flush(features_NF, count_path, num_done)
-    return np.array(features_NF)
+        _flush(features_VNP, count_path, num_done)
+        loader.close()
+    return np.load(path, mmap_mode="r")
 
 
-def _open(path: Path, shape: tuple[int, int], *, is_new: bool) -> np.memmap:
+def _open(path: Path, shape: tuple[int, int, int], *, is_new: bool) -> np.memmap:
     if not is_new:
         return np.lib.format.open_memmap(path, mode="r+")
-    features_NF = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    if hasattr(os, "posix_fallocate"):  # not on macOS
-        # a full disk is an error here; later, at a page of the map, it would kill the process
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    return features_NF
+    try:
+        features_VNP = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            # a full disk is an error here; later, at a page of the map, it would kill the process
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise unwritable(path.parent, error) from error
+    return features_VNP
 
 
-def _flush(features_NF: np.memmap, count_path: Path, num_done: int) -> None:
-    features_NF.flush()
+def _flush(features_VNP: np.memmap, count_path: Path, num_done: int) -> None:
+    features_VNP.flush()
     write_text_atomic(count_path, str(num_done))
 
 

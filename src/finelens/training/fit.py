@@ -8,9 +8,6 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
-from torch import nn
-
-from finelens.data.loader import Loader
 from finelens.data.media import counted
 from finelens.data.workers import count_cores
 from finelens.errors import ConfigError, did_you_mean
@@ -22,6 +19,8 @@ from finelens.runs.log import PROBE_PHASE, MetricsLog
 from finelens.training.agreement import agreement_names
 from finelens.training.averaging import WeightAverage
 from finelens.training.best import BestWeights
+from finelens.training.features import KeptFeatures
+from finelens.training.feed import Feed, build_feed, keeps_features
 from finelens.training.forecast import Forecast
 from finelens.training.interruption import Interrupted
 from finelens.training.judging import judged_weights, measure
@@ -64,16 +63,20 @@ class Fit:
         accelerator = setting.accelerator
         self.setting = setting
         self._probe_profile = Profile("the probe", is_exact=profile)
+        self._features_profile = Profile("the features", is_exact=profile)
         self._profile = Profile(is_exact=profile)
         self._validation_s = 0.0
         self._tells_profile = profile
         self.phases = build_phases(
             recipe, setting.preprocessing, partial(fitting_size, setting.classifier.backbone)
         )
-        num_val = setting.manifest.of_split("val").num_examples
-        self._forecast = Forecast(self.phases, num_val)
-        for phase in self.phases:
-            apply_freeze(setting.classifier, freeze=phase.freeze)
+        self._keeping = [keeps_features(setting, phase) for phase in self.phases]
+        self._forecast = Forecast(
+            self.phases,
+            num_train=setting.manifest.of_split("train").num_examples,
+            num_val=setting.manifest.of_split("val").num_examples,
+            keeping=self._keeping,
+        )
         own_size = setting.classifier.backbone.input_spec.size
         for size in {phase.augmentation.preprocessing.size for phase in self.phases} - {own_size}:
             setting.classifier.check_size(size)
@@ -132,6 +135,7 @@ class Fit:
             # an advance is always called between two updates
             self._save()
             raise
+        KeptFeatures(self.setting, self._features_profile).forget()
         if self._tells_profile:
             self._tell_profile()
         return self.state
@@ -163,7 +167,8 @@ class Fit:
         """Begin at the probe where the recipe says so, and make the first checkpoint."""
         if self.setting.recipe.model.probe:
             apply_freeze(self.state.classifier, freeze="backbone", statistics=True)
-            scores = start_from_probe(self.setting, self._probe_profile)
+            features = KeptFeatures(self.setting, self._probe_profile)
+            scores = start_from_probe(self.setting, features, self._probe_profile)
             if self.state.average:
                 self.state.average.restart(self.state.classifier)
             values = measure(self.setting, scores, self.loss)
@@ -185,10 +190,16 @@ class Fit:
             state.phase_average = average
         if setting.cache is not None:
             setting.cache.renew()
-        loader = setting.loader("train", augmentation=phase.augmentation)
+        feed = build_feed(
+            setting, phase, self.rule,
+            average=state.average,
+            keeps=self._keeping[state.position.phase],
+            profile=self._features_profile,
+        )  # fmt: skip
+        loader = feed.loader
         step = Step(
-            self.rule,
-            self._shared_model(),
+            feed.rule,
+            feed.model,
             setting.accelerator,
             compiles=setting.recipe.train.compile,
             batch_size=loader.batch_size,
@@ -198,23 +209,12 @@ class Fit:
         )
         self._forecast.begin_phase()
         while state.position.epoch < phase.epochs and not state.stopped:
-            self._run_epoch(phase, loader, step)
+            self._run_epoch(phase, feed, step)
         if not state.stopped:
             state.position = Position(phase=state.position.phase + 1, update=state.position.update)
 
-    def _shared_model(self) -> nn.Module:
-        """Return the classifier, wrapped where several processes train it."""
-        accelerator, classifier = self.setting.accelerator, self.setting.classifier
-        if accelerator.num_processes == 1:
-            return classifier
-        model = accelerator.prepare(classifier)
-        # accelerate puts autocast around the classifier's own forward; scoring calls parts of the
-        # same classifier, its head in fp32, and has an autocast of its own (``Passes``)
-        accelerator.unwrap_model(model, keep_fp32_wrapper=False)
-        return model
-
-    def _run_epoch(self, phase: Phase, loader: Loader, step: Step) -> None:
-        state, setting = self.state, self.setting
+    def _run_epoch(self, phase: Phase, feed: Feed, step: Step) -> None:
+        state, setting, loader = self.state, self.setting, feed.loader
         if setting.recipe.train.reseed_each_epoch and state.position.batch == 0:
             reseed_epoch(setting.recipe.seed, phase.first_epoch + state.position.epoch)
         set_training(state.classifier)
@@ -228,7 +228,7 @@ class Fit:
         began = time.perf_counter()
         if self.checkpoints.age_s > _SAVE_BEFORE_VALIDATION_S:
             self._save()
-        self._finish_epoch(phase, loader)
+        self._finish_epoch(phase, feed)
         self._validation_s += time.perf_counter() - began
 
     @property
@@ -262,7 +262,7 @@ class Fit:
         media = "pictures" if setting.preprocessing.frames is None else "clips"
         lines = [
             line
-            for profile in (self._probe_profile, self._profile)
+            for profile in (self._probe_profile, self._features_profile, self._profile)
             for line in profile.told(
                 media=media,
                 num_workers=setting.num_workers("train"),
@@ -275,12 +275,12 @@ class Fit:
         for line in lines or ["profile: nothing was read, so there is nothing to tell"]:
             setting.progress.say(line)
 
-    def _finish_epoch(self, phase: Phase, loader: Loader) -> None:
+    def _finish_epoch(self, phase: Phase, feed: Feed) -> None:
         """Validate, log, keep the best weights, decide on stopping, and save."""
         state, setting = self.state, self.setting
         epoch = phase.first_epoch + state.position.epoch + 1
-        with judged_weights(setting, state, phase, loader):
-            values = measure(setting, setting.score("val"), self.loss)
+        with judged_weights(setting, state, phase, feed.loader):
+            values = measure(setting, feed.score_val(), self.loss)
             # not before: a validation that is interrupted begins again
             self._log_epoch(phase, epoch, values)
             checkpointed = [best.epoch for best in state.best.best.values()]

@@ -17,16 +17,23 @@ class Forecast:
     """What is left of a run, in seconds, once in every phase.
 
     Work is taken to grow with the area of the pictures, and to fall to the forward pass where
-    the whole backbone is frozen; validation is a forward pass.
+    the whole backbone is frozen; validation is a forward pass. Where features are kept, updates
+    and validation take next to nothing once they are computed.
 
     Args:
         phases: Of the run.
+        num_train: Training pictures.
         num_val: Validation pictures, scored after every epoch.
+        keeping: For each phase, whether it trains on features that are kept.
     """
 
-    def __init__(self, phases: Sequence[Phase], num_val: int) -> None:
+    def __init__(
+        self, phases: Sequence[Phase], *, num_train: int, num_val: int, keeping: Sequence[bool]
+    ) -> None:
         self._phases = phases
+        self._num_train = num_train
         self._num_val = num_val
+        self._keeping = keeping
         self._began: tuple[int, float] | None = None
         self._is_told = False
 
@@ -38,7 +45,8 @@ class Forecast:
         """Return the seconds from the start of the running epoch to the end, when first known.
 
         That is when updates have taken some seconds, but for the first: in it buffers are made
-        and kernels chosen.
+        and kernels chosen. Updates on kept features tell nothing of the backbone's: where others
+        follow, theirs are waited for.
 
         Args:
             state: After the update.
@@ -52,9 +60,14 @@ class Forecast:
         if self._is_told or measured_s < _MEASURED_S:
             return None
         self._is_told = True
-        position = state.position
+        phase, epoch = state.position.phase, state.position.epoch
         picture_s = measured_s / (state.pictures - pictures)
-        return self._left_s(position.phase, position.epoch, picture_s, num_pictures)
+        if not self._keeping[phase]:
+            return self._left_s(phase, epoch, picture_s, num_pictures)
+        if not all(self._keeping[phase:]):
+            return None
+        num_epochs = sum(each.epochs for each in self._phases[phase:]) - epoch
+        return num_epochs * num_pictures * picture_s
 
     def _left_s(self, phase: int, epoch: int, picture_s: float, num_pictures: int) -> float:
         unit_s = picture_s / _work(self._phases[phase])
@@ -62,6 +75,10 @@ class Forecast:
         validation_s = self._num_val * unit_s * _FORWARD_SHARE * size**2
         left_s = validation_s  # the last scoring
         for number, each in enumerate(self._phases[phase:]):
+            if self._keeping[phase + number]:
+                num_views = (each.num_views or 1) * self._num_train
+                left_s += num_views * unit_s * _work(each) + validation_s
+                continue
             num_epochs = each.epochs - (epoch if number == 0 else 0)
             left_s += num_epochs * (num_pictures * unit_s * _work(each) + validation_s)
         return left_s

@@ -21,6 +21,7 @@ class Phase:
         epochs: How many it lasts.
         first_epoch: Epochs of all phases before it.
         augmentation: From a decoded picture to what the network trains on.
+        num_views: Different views of a picture that there are; None: as many as epochs.
         freeze: ``none``, ``backbone`` or ``until:LAYER``.
         freeze_statistics: Whether batch norms keep their running mean and variance.
         lr: Learning rate of the head at factor 1.
@@ -34,6 +35,7 @@ class Phase:
     epochs: int
     first_epoch: int
     augmentation: Augmentation
+    num_views: int | None
     freeze: str
     freeze_statistics: bool
     lr: float
@@ -87,11 +89,13 @@ def _build_phase(
     lr = config.lr or optimizer.lr
     # a phase that only says lr means it for the whole network, as the optimizer's lr does
     backbone_lr = config.backbone_lr or (config.lr if config.lr else optimizer.backbone_lr) or lr
+    augmentation = Augmentation(config.augment, preprocessing)
     return Phase(
         name=config.name or f"phase {number}",
         epochs=config.epochs,
         first_epoch=first_epoch,
-        augmentation=Augmentation(config.augment, preprocessing),
+        augmentation=augmentation,
+        num_views=config.views if augmentation.has_chance else 1,
         freeze=config.freeze,
         freeze_statistics=config.freeze_statistics,
         lr=lr,

@@ -6,21 +6,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from accelerate import Accelerator
+from numpy.typing import NDArray
 
 from finelens.allocator import keep_freed_memory
 from finelens.config.schema import Recipe
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.dataset import PictureDataset
 from finelens.data.extent import median_shorter_side
+from finelens.data.feature_dataset import FeatureDataset
 from finelens.data.frame_cache import FrameCache, build_frame_cache
 from finelens.data.loader import Loader
 from finelens.data.manifest import Manifest
 from finelens.data.preprocessing import Preprocessing
 from finelens.data.workers import resolve_workers
 from finelens.errors import ModelError, typed
-from finelens.evaluation.inference import score
+from finelens.evaluation.inference import score, score_features
 from finelens.evaluation.passes import Passes
 from finelens.evaluation.scores import Scores
 from finelens.models.backbone import Backbone
@@ -109,8 +112,24 @@ class Setting:
                 "--set model.probe=false, and more epochs"
             )
 
-    def loader(self, split: str, *, augmentation: Augmentation | None = None) -> Loader:
-        """Return a loader of a split: shuffled under an augmentation, or as it is scored."""
+    def loader(
+        self,
+        split: str,
+        *,
+        augmentation: Augmentation | None = None,
+        num_views: int | None = None,
+        trains: bool | None = None,
+    ) -> Loader:
+        """Return a loader of a split's pictures.
+
+        Args:
+            split: Its name.
+            augmentation: Makes the views; None: they are those that are scored.
+            num_views: As the loader's.
+            trains: Whether batches are shuffled for training; None: those under an augmentation.
+                Others are as they are scored: in order, of a size that fills all cores.
+        """
+        trains = augmentation is not None if trains is None else trains
         part = self.manifest.of_split(split)
         train = self.recipe.train
         # pictures to be handed in have a row each, be they readable or not
@@ -127,15 +146,29 @@ class Setting:
             ),
             # of those that are scored, enough for all cores
             batch_size=train.batch_size
-            if augmentation
+            if trains
             else max(train.batch_size, self.passes.num_together),
-            shuffle=augmentation is not None,
+            shuffle=trains,
             seed=self.recipe.seed,
             num_workers=self.num_workers(split),
-            batches_per_epoch=None if augmentation is None else train.batches_per_epoch,
-            shard=self._shard if augmentation is not None else (0, 1),
+            num_views=num_views,
+            batches_per_epoch=train.batches_per_epoch if trains else None,
+            shard=self._shard if trains else (0, 1),
             # scoring computes a picture a core: no core waits for another that reads
-            shares_cores=augmentation is not None and self.accelerator.device.type == "cpu",
+            shares_cores=trains and self.accelerator.device.type == "cpu",
+            pin_memory=self.accelerator.device.type == "cuda",
+        )
+
+    def feature_loader(self, features_VNP: NDArray[np.float32]) -> Loader:
+        """Return a loader for training of what a frozen backbone made of the training pictures."""
+        targets_NK = self.manifest.of_split("train").targets()
+        return Loader(
+            FeatureDataset(features_VNP, targets_NK),
+            batch_size=self.recipe.train.batch_size,
+            shuffle=True,
+            seed=self.recipe.seed,
+            num_views=len(features_VNP),
+            batches_per_epoch=self.recipe.train.batches_per_epoch,
             pin_memory=self.accelerator.device.type == "cuda",
         )
 
@@ -183,6 +216,22 @@ class Setting:
         finally:
             # training needs the memory
             self.passes.release()
+
+    def score_features(self, split: str, features_NP: NDArray[np.float32]) -> Scores:
+        """Return the scores that a split's pictures get where their features are known.
+
+        On a CPU they are, to the last bit, those of ``score``. They tell no recordings nor spans.
+        """
+        part = self.manifest.of_split(split)
+        return score_features(
+            self.classifier,
+            features_NP,
+            self.passes.logits_of,
+            ids=part.ids,
+            paths=part.paths,
+            targets_NK=part.targets(),
+            task=self.task,
+        )
 
     @cached_property
     def passes(self) -> Passes:

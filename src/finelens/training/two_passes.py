@@ -25,7 +25,7 @@ class UpdateRule:
     Attributes:
         loss: From logits (B, K) and targets (B, K) to a scalar.
         auxiliary_weight: What the loss of each auxiliary net counts beside the head's.
-        preprocessing: Normalises the pictures.
+        preprocessing: Normalises the pictures; None: batches hold features, for the head alone.
         task: Says what agreement is measured.
         threshold: The probability from which yes is said.
         accumulate: Batches a weight update.
@@ -36,7 +36,7 @@ class UpdateRule:
 
     loss: Loss
     auxiliary_weight: float
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None
     task: Task
     threshold: float
     accumulate: int
@@ -77,10 +77,11 @@ class DirectPasses:
     def forward(self, images_BCHW: Tensor, targets_BK: Tensor) -> Tensor:
         """Return the sums of loss and agreement over a batch's pictures."""
         rule = self._rule
-        x_BCHW = rule.preprocessing.normalise(images_BCHW)
-        x_BCHW = in_format(x_BCHW, channels_last=rule.channels_last)
+        x = images_BCHW
+        if rule.preprocessing is not None:
+            x = in_format(rule.preprocessing.normalise(x), channels_last=rule.channels_last)
         with self._accelerator.autocast():
-            outputs = self._model(x_BCHW)
+            outputs = self._model(x)
         logits_BK, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
         loss = rule.loss(logits_BK.float(), targets_BK)
         for of_net_BK in auxiliary:

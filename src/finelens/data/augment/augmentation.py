@@ -65,6 +65,11 @@ class Augmentation:
         return f"{kept}{decoded}"
 
     @property
+    def has_chance(self) -> bool:
+        """Return whether two draws may differ."""
+        return len(self.steps) > len(self._certain)
+
+    @property
     def least_side(self) -> int | None:
         """Return the shorter side, pixels, that a picture is decoded at; None: full size.
 
