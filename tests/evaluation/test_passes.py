@@ -87,16 +87,28 @@ def test_bf16_comes_near_fp32_and_its_logits_are_not_rounded_to_it():
     assert not np.array_equal(half_BK, rounded_BK)
 
 
-@pytest.mark.parametrize("name", ["test_resnet", "mobilenetv2_100"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_features_have_the_logits_of_their_views(name, precision, with_threads):
-    model, preprocessing = make_model(name)
-    images_BCHW = make_views(preprocessing, 19)
+@pytest.mark.parametrize(
+    ("name", "frames", "pooling"),
+    [
+        ("test_resnet", None, "mean"),
+        ("mobilenetv2_100", None, "mean"),
+        ("test_resnet", 3, "mean"),
+        ("test_resnet", 3, "lstm"),
+        ("test_resnet", 3, "attention"),
+    ],
+)
+def test_what_the_backbone_made_of_views_gives_their_logits(
+    name, frames, pooling, precision, with_threads
+):
+    model, preprocessing = make_model(name, frames=frames, pooling=pooling)
+    images_BXCHW = make_views(preprocessing, 19 if frames is None else 4)
     passes = make_passes(model, preprocessing, precision=precision)
     for num_threads in (1, 2):
         with_threads(num_threads)
-        logits_BK = passes.logits_of(passes.features(images_BCHW))
-        assert np.array_equal(logits_BK, passes(images_BCHW))
+        made_BX = passes.backbone_features(images_BXCHW)
+        assert np.array_equal(passes.logits_of(made_BX), passes(images_BXCHW))
+        assert np.array_equal(passes.pooled(made_BX), passes.features(images_BXCHW))
         assert torch.get_num_threads() == num_threads
 
 

@@ -39,19 +39,26 @@ def test_the_head_output_is_the_last_linear_layer(make_classifier):
     assert classifier.head_output.weight.shape == (4, 8)
 
 
-@pytest.mark.parametrize(
-    ("pooling", "freeze", "is_fixed"),
-    [
-        ("mean", "backbone", True),
-        ("max", "backbone", True),
-        ("attention", "backbone", False),
-        ("mean", "none", False),
-        ("mean", "convolutions", False),
-    ],
-)
-def test_features_are_fixed_where_the_head_alone_trains(pooling, freeze, is_fixed):
+@pytest.mark.parametrize("pooling", ["mean", "max", "attention", "lstm"])
+def test_the_tail_makes_the_logits_of_backbone_features(pooling):
     backbone = create_backbone("test_resnet")
     joined = create_pooling(pooling, backbone.num_features)
-    classifier = Classifier(backbone, create_head("linear", joined.num_features, 3), pooling=joined)
+    head = create_head("linear", joined.num_features, 3)
+    classifier = Classifier(backbone, head, pooling=joined).eval()
+    clips_BTCHW = torch.randn(2, 4, 3, 32, 32)
+    features_BX = classifier.backbone_features(clips_BTCHW)
+    pools_by_weights = pooling in {"attention", "lstm"}
+    assert features_BX.shape[1:] == ((4, backbone.num_features) if pools_by_weights else (96,))
+    assert torch.equal(classifier.tail(features_BX), classifier(clips_BTCHW))
+    apply_freeze(classifier, freeze="backbone")
+    trained = [one for one in classifier.parameters() if one.requires_grad]
+    assert {id(one) for one in classifier.tail.parameters()} == {id(one) for one in trained}
+
+
+@pytest.mark.parametrize(
+    ("freeze", "is_fixed"), [("backbone", True), ("none", False), ("convolutions", False)]
+)
+def test_features_are_fixed_where_the_backbone_is_frozen(make_classifier, freeze, is_fixed):
+    classifier = make_classifier()
     apply_freeze(classifier, freeze=freeze)
     assert classifier.has_fixed_features is is_fixed

@@ -16,7 +16,7 @@ def extract(setting, advance=lambda _num, _note: None):
         setting.classifier,
         setting.loader("train"),
         setting.passes,
-        num_examples=24,
+        shape=(1, 24, setting.classifier.num_features),
         path=path_of(setting),
         profile=Profile(),
         advance=advance,

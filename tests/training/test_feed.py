@@ -38,13 +38,13 @@ def plainly(monkeypatch):
 def num_seen(monkeypatch):
     """Return a list of how many views the backbone saw, pass by pass."""
     found = []
-    own = Classifier.features
+    own = Classifier.frame_features
 
-    def features(self, x):
+    def frame_features(self, x):
         found.append(len(x))
         return own(self, x)
 
-    monkeypatch.setattr(Classifier, "features", features)
+    monkeypatch.setattr(Classifier, "frame_features", frame_features)
     return found
 
 
@@ -126,6 +126,29 @@ def test_a_backbone_that_trained_meanwhile_gives_new_features(make_setting, plai
     with plainly():
         Fit(plain).run()
     assert_alike(kept, plain)
+
+
+@pytest.mark.parametrize("pooling", ["max", "lstm", "attention"])
+def test_clips_train_a_pooling_on_the_features_of_frames(
+    array_data, plainly, tmp_path, num_seen, pooling
+):
+    settings = ("model.backbone=test_resnet", "model.pretrained=false", "input.size=32",
+                "input.frames=4", f"model.pooling={pooling}", "train.precision=fp32",
+                "train.batch_size=8", "train.num_workers=0", "data.cache=false",
+                "phases=[{epochs: 3, augment: light, views: 2, freeze: backbone}]")  # fmt: skip
+
+    def train(run):
+        del num_seen[:]
+        finelens.train("finetune-clips", array_data, settings=settings, run=tmp_path / run)
+        rows = read_log(tmp_path / run / "metrics.jsonl")
+        values = [row["value"] for row in rows if row["name"] != "samples_per_second"]
+        return sum(num_seen), values
+
+    kept_seen, kept = train("kept")
+    with plainly():
+        plain_seen, plain = train("plain")
+    assert kept_seen < plain_seen
+    np.testing.assert_allclose(kept, plain, rtol=1e-3, atol=1e-4)
 
 
 def test_an_average_of_another_backbone_is_judged_by_pictures(make_setting, plainly, tmp_path):

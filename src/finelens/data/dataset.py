@@ -64,7 +64,7 @@ class Batch:
     """B samples: uint8 views (B, C, S, S), float32 targets (B, K), int64 dataset indices (B,).
 
     In memory the channels of a view come last, as they are decoded. Views of clips are
-    (B, T, C, S, S); where a frozen backbone has seen them they are its features, float32 (B, P).
+    (B, T, C, S, S); of a ``FeatureDataset`` they are what a frozen backbone made of them, float32.
     ``errors`` holds, for each, why it is unreadable (and its view zeros), or None; ``notes`` what
     a person should know of its file, or None. ``read_s`` and ``augment_s`` are the seconds that
     opening and decoding took, and views.

@@ -15,14 +15,14 @@ class FeatureDataset:
     """Features of N pictures or clips in V views, for a loader; nothing is decoded.
 
     Args:
-        features_VNP: float32; may be a memory map.
+        features_VNX: float32, whatever a view has; may be a memory map.
         targets_NK: Target rows, values 1, 0 or NaN.
     """
 
     on_error: OnError = "raise"
 
-    def __init__(self, features_VNP: NDArray[np.float32], targets_NK: NDArray[np.float32]) -> None:
-        self._features_VNP = features_VNP
+    def __init__(self, features_VNX: NDArray[np.float32], targets_NK: NDArray[np.float32]) -> None:
+        self._features_VNX = features_VNX
         self._targets_NK = targets_NK
 
     def __len__(self) -> int:
@@ -31,9 +31,9 @@ class FeatureDataset:
     def read_batch(self, keys: Sequence[SampleKey], *, pin_memory: bool = False) -> Batch:
         """Return the batch of B keys (seed, view, index), whose views are rows of features."""
         views, indices = (np.array(part) for part in list(zip(*keys, strict=True))[1:])
-        features_BP = torch.from_numpy(self._features_VNP[views, indices])
+        features_BX = torch.from_numpy(self._features_VNX[views, indices])
         return Batch(
-            features_BP.pin_memory() if pin_memory else features_BP,
+            features_BX.pin_memory() if pin_memory else features_BX,
             torch.from_numpy(self._targets_NK[indices]),
             torch.from_numpy(indices),
             errors=(None,) * len(keys),

@@ -82,7 +82,7 @@ def score(
 
 def score_features(
     classifier: nn.Module,
-    features_NP: NDArray[np.float32],
+    features_NX: NDArray[np.float32],
     logits_of: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     *,
     ids: Sequence[str],
@@ -94,7 +94,7 @@ def score_features(
 
     Args:
         classifier: Is in evaluation mode meanwhile.
-        features_NP: What the head sees of each.
+        features_NX: Of each, what ``logits_of`` takes.
         logits_of: Makes the classifier's logits of features, such as ``Passes.logits_of``.
         ids: N names.
         paths: N files.
@@ -105,7 +105,7 @@ def score_features(
         ModelError: If logits are not finite.
     """
     with _evaluating(classifier):
-        logits_NK = logits_of(features_NP)
+        logits_NK = logits_of(features_NX)
     _require_finite(logits_NK, np.full(len(ids), fill_value=True), ids)
     errors = (None,) * len(ids)
     return Scores(tuple(ids), tuple(paths), logits_NK, targets_NK, errors, task)

@@ -26,7 +26,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import pad
 
 from finelens.data.one_thread import one_thread
 from finelens.evaluation.recorded_pass import RecordedPass, record_pass
@@ -101,15 +100,22 @@ class Passes:
         """Return what the head sees of views, float32 (B, P)."""
         return self._run(self._features, images_BCHW)
 
-    def logits_of(self, features_NP: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the logits (N, K) of views with these features: on a CPU, to the last bit."""
-        size = 1 if self._is_cpu else self._pass_size
-        results: list[Tensor] = []
-        with one_thread() if self._is_cpu else nullcontext(), torch.inference_mode():
-            for part in torch.tensor(features_NP).split(size):
-                filled_BP = pad(part, (0, 0, 0, size - len(part))).to(self._device)
-                results.append(self._classifier.head(filled_BP)[: len(part)].float())
-        return torch.cat(results).cpu().numpy()
+    def backbone_features(self, images_BCHW: Tensor) -> NDArray[np.float32]:
+        """Return the classifier's ``backbone_features`` of views, float32 (B, P) or (B, T, F)."""
+        pools_by_weights = self._classifier.pools_by_weights
+        return self._run(self._frames if pools_by_weights else self._features, images_BCHW)
+
+    def logits_of(self, features_NX: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits (N, K) of views by their ``backbone_features``.
+
+        On a CPU they are the views' own to the last bit.
+        """
+        return self._each(self._tail, features_NX)
+
+    def pooled(self, features_NX: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what the head sees of views by their ``backbone_features``, float32 (N, P)."""
+        pools_by_weights = self._classifier.pools_by_weights
+        return self._each(self._pool, features_NX) if pools_by_weights else np.array(features_NX)
 
     def release(self) -> None:
         """Give back the device memory that recordings keep; later passes may record anew."""
@@ -129,6 +135,19 @@ class Passes:
                 each = _cores(num_threads).map if is_shared else map
                 results = list(each(compute, parts))
         return torch.cat(results).cpu().numpy()
+
+    def _each(
+        self, compute: Callable[[Tensor], Tensor], features_NX: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return what is made of features in passes of the one size that views have."""
+        size = 1 if self._is_cpu else self._pass_size
+        results: list[Tensor] = []
+        with one_thread() if self._is_cpu else nullcontext():
+            for begin in range(0, len(features_NX), size):
+                part_BX = torch.tensor(features_NX[begin : begin + size])
+                filled_BX = _filled(part_BX, size).to(self._device)
+                results.append(compute(filled_BX)[: len(part_BX)].cpu())
+        return torch.cat(results).numpy()
 
     def _pass(self, compute: Callable[[Tensor], Tensor], images_BCHW: Tensor) -> Tensor:
         """Return what a device other than a CPU makes of views, at most a pass."""
@@ -189,6 +208,17 @@ class Passes:
         return bool(self._may_join) and not is_clips
 
     @torch.inference_mode()
+    def _pool(self, features_BTF: Tensor) -> Tensor:
+        with self._autocast():
+            return self._classifier.pooling(features_BTF).float()
+
+    @torch.inference_mode()
+    def _tail(self, features_BX: Tensor) -> Tensor:
+        pools_by_weights = self._classifier.pools_by_weights
+        features_BP = self._pool(features_BX) if pools_by_weights else features_BX
+        return self._classifier.head(features_BP).float()
+
+    @torch.inference_mode()
     def _logits(self, images_BCHW: Tensor) -> Tensor:
         features_BP = self._features(images_BCHW)
         # in bf16 a logit has 8 bits: too few to rank by; and one row is added in another order
@@ -198,11 +228,21 @@ class Passes:
 
     @torch.inference_mode()
     def _features(self, images_BCHW: Tensor) -> Tensor:
+        with self._autocast():
+            return self._classifier.features(self._seen(images_BCHW)).float()
+
+    @torch.inference_mode()
+    def _frames(self, images_BCHW: Tensor) -> Tensor:
+        with self._autocast():
+            return self._classifier.frame_features(self._seen(images_BCHW))
+
+    def _seen(self, images_BCHW: Tensor) -> Tensor:
         x_BCHW = self._preprocessing.normalise(images_BCHW.to(self._device, non_blocking=True))
-        x_BCHW = in_format(x_BCHW, channels_last=True)
+        return in_format(x_BCHW, channels_last=True)
+
+    def _autocast(self) -> torch.autocast:
         is_bf16 = self._precision == "bf16"
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=is_bf16):
-            return self._classifier.features(x_BCHW).float()
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=is_bf16)
 
     def _filled(self, images_BCHW: Tensor) -> Tensor:
         if len(images_BCHW) == self._pass_size:
@@ -212,6 +252,12 @@ class Passes:
         filled_BCHW = filled_BHWC.movedim(-1, -3)
         filled_BCHW[: len(images_BCHW)] = images_BCHW
         return filled_BCHW
+
+
+def _filled(features_BX: Tensor, size: int) -> Tensor:
+    """Return features with rows of zeros behind them."""
+    num_blank = size - len(features_BX)
+    return torch.cat([features_BX, features_BX.new_zeros(num_blank, *features_BX.shape[1:])])
 
 
 @functools.cache

@@ -50,15 +50,15 @@ class Classifier(nn.Module):
         self.statistics_are_frozen = False
 
     def frame_features(self, x: Tensor) -> Tensor:
-        """Return a picture backbone's features of every frame, shape (B, T, F).
+        """Return a picture backbone's features of every frame, float32 (B, T, F).
 
         Args:
             x: Normalised pictures (B, C, H, W), of which T is 1, or clips (B, T, C, H, W).
         """
         if x.ndim == 4:
-            return self.backbone(x).unsqueeze(1)
+            return self.backbone(x).unsqueeze(1).float()
         # picture backbones know no clips: fold T into B
-        return self.backbone(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        return self.backbone(x.flatten(0, 1)).unflatten(0, x.shape[:2]).float()
 
     def features(self, x: Tensor) -> Tensor:
         """Return what the head sees of normalised pictures or clips, shape (B, P).
@@ -73,6 +73,23 @@ class Classifier(nn.Module):
         if self.backbone.takes_clips:
             return self.backbone(x)
         return self.pooling(self.frame_features(x))
+
+    def backbone_features(self, x: Tensor) -> Tensor:
+        """Return what ``tail`` takes, which no update changes where the backbone is frozen.
+
+        Shape (B, P), or that of ``frame_features`` where the pooling has weights of its own.
+        """
+        return self.frame_features(x) if self.pools_by_weights else self.features(x)
+
+    @property
+    def tail(self) -> nn.Module:
+        """Return what makes logits of ``backbone_features``: the head, or a pooling and it."""
+        return nn.Sequential(self.pooling, self.head) if self.pools_by_weights else self.head
+
+    @property
+    def pools_by_weights(self) -> bool:
+        """Return whether the pooling has weights of its own."""
+        return any(True for _ in self.pooling.parameters())
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Return the logits of normalised pictures or clips, shape (B, K).
@@ -120,9 +137,8 @@ class Classifier(nn.Module):
 
     @property
     def has_fixed_features(self) -> bool:
-        """Return whether the head alone trains, and judges what no update changes."""
-        is_pooling_fixed = not any(True for _ in self.pooling.parameters())
-        return "backbone" in self.frozen_parts and is_pooling_fixed and not self.auxiliary
+        """Return whether the tail alone trains, on what no update changes."""
+        return "backbone" in self.frozen_parts and not self.auxiliary
 
     @property
     def num_features(self) -> int:

@@ -46,7 +46,7 @@ class KeptFeatures:
         num_views: int = 1,
         watch: Callable[[int], None] | None = None,
     ) -> NDArray[np.float32]:
-        """Return the features of every view of a split, shape (V, N, P), a read-only map.
+        """Return the ``backbone_features`` of every view of a split, (V, N, ...), a read-only map.
 
         Args:
             split: Its name.
@@ -76,8 +76,7 @@ class KeptFeatures:
                     setting.classifier,
                     loader,
                     setting.passes,
-                    num_examples=num_examples,
-                    num_views=num_views,
+                    shape=(num_views, num_examples, *self._shape),
                     path=path,
                     profile=self._profile,
                     advance=advance_and_watch,
@@ -90,6 +89,13 @@ class KeptFeatures:
         """Delete all files: the backbone is about to change, or the run is over."""
         for path in self._setting.run.checkpoints.glob(f"{self._prefix}*.npy"):
             forget_features(path)
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        classifier = self._setting.classifier
+        if not classifier.pools_by_weights:
+            return (classifier.num_features,)
+        return (self._setting.preprocessing.frames or 1, classifier.backbone.num_features)
 
     @property
     def _prefix(self) -> str:
@@ -105,13 +111,12 @@ def extract_features(
     loader: Loader,
     passes: Passes,
     *,
-    num_examples: int,
-    num_views: int = 1,
+    shape: tuple[int, ...],
     path: Path,
     profile: Profile,
     advance: Advance,
 ) -> NDArray[np.float32]:
-    """Return the backbone's features of every view of every picture, shape (V, N, P).
+    """Return the ``backbone_features`` of every view of every picture.
 
     They are written to ``path`` as they come: a pass that was killed goes on there and loses
     at most a minute. To the last bit they are those that scoring gives the head.
@@ -120,8 +125,7 @@ def extract_features(
         classifier: Is put in evaluation mode.
         loader: Gives the pictures, not shuffled; its epochs 0 to V - 1 are the views.
         passes: The classifier's.
-        num_examples: N.
-        num_views: V.
+        shape: (V, N, ...), whatever a view has.
         path: A ``.npy`` file; beside it lies one that says how many views are done.
         profile: Is told what each part took.
         advance: Called with the views done, those of a pass before included.
@@ -135,8 +139,8 @@ def extract_features(
     """
     count_path = path.with_suffix(".count")
     num_done = int(count_path.read_text()) if count_path.is_file() and path.is_file() else 0
-    shape = (num_views, num_examples, classifier.num_features)
-    features_VNP = _open(path, shape, is_new=num_done == 0)
+    num_views, num_examples = shape[:2]
+    features_VNX = _open(path, shape, is_new=num_done == 0)
     classifier.eval()
     flushed_at = time.monotonic()
     try:
@@ -150,23 +154,23 @@ def extract_features(
             for batch in profile.waited_for(batches):
                 with profile.part(FORWARD):
                     rows = batch.indices_B.numpy()
-                    features_VNP[view, rows] = passes.features(batch.images_BCHW)
+                    features_VNX[view, rows] = passes.backbone_features(batch.images_BCHW)
                 num_done += len(rows)
                 if time.monotonic() - flushed_at > _FLUSH_S:
-                    _flush(features_VNP, count_path, num_done)
+                    _flush(features_VNX, count_path, num_done)
                     flushed_at = time.monotonic()
                 advance(len(rows), "")
     finally:
-        _flush(features_VNP, count_path, num_done)
+        _flush(features_VNX, count_path, num_done)
         loader.close()
     return np.load(path, mmap_mode="r")
 
 
-def _open(path: Path, shape: tuple[int, int, int], *, is_new: bool) -> np.memmap:
+def _open(path: Path, shape: tuple[int, ...], *, is_new: bool) -> np.memmap:
     if not is_new:
         return np.lib.format.open_memmap(path, mode="r+")
     try:
-        features_VNP = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        features_VNX = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
         if hasattr(os, "posix_fallocate"):  # not on macOS
             # a full disk is an error here; later, at a page of the map, it would kill the process
             with path.open("r+b") as file:
@@ -174,11 +178,11 @@ def _open(path: Path, shape: tuple[int, int, int], *, is_new: bool) -> np.memmap
     except OSError as error:
         path.unlink(missing_ok=True)
         raise unwritable(path.parent, error) from error
-    return features_VNP
+    return features_VNX
 
 
-def _flush(features_VNP: np.memmap, count_path: Path, num_done: int) -> None:
-    features_VNP.flush()
+def _flush(features_VNX: np.memmap, count_path: Path, num_done: int) -> None:
+    features_VNX.flush()
     write_text_atomic(count_path, str(num_done))
 
 

@@ -30,26 +30,26 @@ class Feed:
     Attributes:
         setting: The run's.
         loader: Gives pictures, or what the frozen backbone made of them.
-        model: What is trained of the classifier: all of it, or the head alone.
+        model: What is trained of the classifier: all of it, or its tail alone.
         rule: How what the loader gives becomes an update of the model.
-        val_features_MP: Of the validation pictures, where the backbone that is judged is frozen.
+        val_features_MX: Of the validation pictures, where the backbone that is judged is frozen.
     """
 
     setting: Setting
     loader: Loader
     model: nn.Module
     rule: UpdateRule
-    val_features_MP: NDArray[np.float32] | None = None
+    val_features_MX: NDArray[np.float32] | None = None
 
     def score_val(self) -> Scores:
         """Return the scores of the validation pictures by the classifier as it is."""
-        if self.val_features_MP is None:
+        if self.val_features_MX is None:
             return self.setting.score("val")
-        return self.setting.score_features("val", self.val_features_MP)
+        return self.setting.score_features("val", self.val_features_MX)
 
 
 def keeps_features(setting: Setting, phase: Phase) -> bool:
-    """Return whether a phase trains the head on features that are computed once.
+    """Return whether a phase trains the tail on features that are computed once.
 
     That depends on the recipe and the data alone: up to rounding its numbers are those of a
     backbone that works on each batch anew. What the phase freezes is frozen on return.
@@ -109,17 +109,17 @@ def build_feed(
                 f"{spoken_duration(left_s)}"
             )
 
-    features_VNP = features.of("train", phase.augmentation, num_views=phase.num_views, watch=tell)
-    val_features_MP = None
+    features_VNX = features.of("train", phase.augmentation, num_views=phase.num_views, watch=tell)
+    val_features_MX = None
     # an average may be of a backbone that was not frozen yet
     if average is None or average.is_of("backbone."):
-        [val_features_MP] = features.of("val")
+        [val_features_MX] = features.of("val")
     return Feed(
         setting,
-        setting.feature_loader(features_VNP),
-        setting.classifier.head,
+        setting.feature_loader(features_VNX),
+        setting.classifier.tail,
         replace(rule, preprocessing=None),
-        val_features_MP,
+        val_features_MX,
     )
 
 

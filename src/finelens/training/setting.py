@@ -159,15 +159,15 @@ class Setting:
             pin_memory=self.accelerator.device.type == "cuda",
         )
 
-    def feature_loader(self, features_VNP: NDArray[np.float32]) -> Loader:
+    def feature_loader(self, features_VNX: NDArray[np.float32]) -> Loader:
         """Return a loader for training of what a frozen backbone made of the training pictures."""
         targets_NK = self.manifest.of_split("train").targets()
         return Loader(
-            FeatureDataset(features_VNP, targets_NK),
+            FeatureDataset(features_VNX, targets_NK),
             batch_size=self.recipe.train.batch_size,
             shuffle=True,
             seed=self.recipe.seed,
-            num_views=len(features_VNP),
+            num_views=len(features_VNX),
             batches_per_epoch=self.recipe.train.batches_per_epoch,
             pin_memory=self.accelerator.device.type == "cuda",
         )
@@ -217,15 +217,15 @@ class Setting:
             # training needs the memory
             self.passes.release()
 
-    def score_features(self, split: str, features_NP: NDArray[np.float32]) -> Scores:
-        """Return the scores that a split's pictures get where their features are known.
+    def score_features(self, split: str, features_NX: NDArray[np.float32]) -> Scores:
+        """Return the scores of a split's pictures, whose ``backbone_features`` are known.
 
         On a CPU they are, to the last bit, those of ``score``. They tell no recordings nor spans.
         """
         part = self.manifest.of_split(split)
         return score_features(
             self.classifier,
-            features_NP,
+            features_NX,
             self.passes.logits_of,
             ids=part.ids,
             paths=part.paths,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from finelens.evaluation.scores import Scores
@@ -35,19 +34,19 @@ def start_from_probe(setting: Setting, features: KeptFeatures, profile: Profile)
         if left_s is not None:
             setting.progress.say(f"probe: about {spoken_duration(left_s)}")
 
-    [features_NF] = features.of("train", watch=tell)
-    [val_features_MF] = features.of("val", watch=tell)
+    [kept_NX] = features.of("train", watch=tell)
+    [val_kept_MX] = features.of("val", watch=tell)
     with setting.progress.stage("fitting the probe", 1) as advance, profile.part(FITTING):
         probe = fit_probe(
-            np.array(features_NF),
+            setting.passes.pooled(kept_NX),
             train.targets(),
-            np.array(val_features_MF),
+            setting.passes.pooled(val_kept_MX),
             val.targets(),
             task=setting.task,
         )
         advance(1, "")
     _set_head(setting.classifier, probe)
-    return setting.score_features("val", val_features_MF)
+    return setting.score_features("val", val_kept_MX)
 
 
 def _set_head(classifier: Classifier, probe: Probe) -> None:
