@@ -248,3 +248,19 @@ def test_a_run_interrupted_anywhere_ends_like_one_left_alone(
     )
     assert ours == theirs
     assert not list((run / "checkpoints").glob("features*"))
+
+
+def test_the_checkpoint_before_a_damaged_one_finds_its_best_weights(
+    tmp_path, table_data, tiny_settings
+):
+    settings = tiny_settings(*FROZEN, "train.best_by=[loss,mean_average_precision]")
+    alone = finelens.train("finetune", table_data, settings=settings, run=tmp_path / "alone")
+    run = tmp_path / "stopped"
+    with pytest.raises(Interrupted):
+        finelens.train(
+            "finetune", table_data, settings=settings, run=run, progress=StopAt("epoch 8", 1)
+        )
+    (run / "checkpoints/last.pt").write_bytes(b"damaged")
+    finelens.resume(run)
+    weights = "model/weights.safetensors"
+    assert (run / weights).read_bytes() == (alone / weights).read_bytes()

@@ -7,6 +7,7 @@ from finelens.errors import ConfigError, ModelError
 from finelens.runs.log import read_log
 from finelens.training.finish import finish
 from finelens.training.fit import Fit
+from finelens.training.resume import Checkpoints
 
 
 def values(setting, split, name):
@@ -188,3 +189,27 @@ def test_the_rest_of_a_run_is_forecast_once_in_a_phase(make_setting, monkeypatch
     forecasts = [line for line in told.lines if "to the end of the run" in line]
     assert len(forecasts) == 2
     assert forecasts[0].startswith("phase 1: about ")
+
+
+def test_short_epochs_are_saved_at_the_end_of_a_phase_alone(make_setting, monkeypatch):
+    saved = []
+    own = Checkpoints.save
+
+    def save(self, state):
+        saved.append((state["position"]["phase"], state["position"]["epoch"]))
+        own(self, state)
+
+    monkeypatch.setattr(Checkpoints, "save", save)
+    state = Fit(make_setting("phases.0.epochs=3", "phases.1.epochs=2")).run()
+    assert saved == [(0, 0), (0, 3), (1, 2)]
+    assert state.position.epoch == 0
+
+
+def test_long_epochs_are_saved_each(make_setting, monkeypatch):
+    monkeypatch.setattr("finelens.training.fit._SAVE_AFTER_EPOCH_S", 0.0)
+    saved = []
+    monkeypatch.setattr(Checkpoints, "save", lambda _, state: saved.append(state["position"]))
+    Fit(make_setting("phases.0.epochs=3")).run()
+    assert [(each["phase"], each["epoch"]) for each in saved] == [
+        (0, 0), (0, 1), (0, 2), (0, 3), (1, 1)
+    ]  # fmt: skip

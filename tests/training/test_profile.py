@@ -80,7 +80,7 @@ def test_waiting_is_what_the_batches_take():
     def late():
         for _ in range(2):
             time.sleep(0.02)
-            yield make_batch(3, 0.0, 0.0)
+            yield make_batch(3, 0.001, 0.0)
 
     profile = Profile()
     for _ in profile.waited_for(late()):
@@ -90,8 +90,22 @@ def test_waiting_is_what_the_batches_take():
     assert profile.num_read == 6
 
 
-def test_of_nothing_read_it_says_nothing():
+def test_of_nothing_it_says_nothing():
     assert not list(Profile().told(media="clips", num_workers=0, num_cores=2, is_cached=False))
+
+
+def test_it_tells_nothing_of_reading_where_features_were_kept():
+    profile = Profile(seconds={FORWARD: 3.0})
+    list(profile.waited_for(iter([make_batch(4, 0.0, 0.0)])))
+    (only,) = profile.told(media="clips", num_workers=0, num_cores=2, is_cached=False)
+    assert only.startswith("profile: 3.0 s of training: forward 100%")
+
+
+def test_a_run_tells_of_the_features_that_it_kept(make_setting, told):
+    frozen = ("phases.0.freeze=backbone", "phases.0.augment=none", "model.probe=false")
+    Fit(make_setting(*frozen).watched_by(told), profile=True).run()
+    works = [line.split(" s of ")[1].split(":")[0] for line in told.lines if " s of " in line]
+    assert works == ["the features", "training", "validating and saving"]
 
 
 def test_a_run_tells_of_its_probe_and_of_training(make_setting, told):

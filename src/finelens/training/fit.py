@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from finelens.data.media import counted
@@ -40,6 +42,8 @@ from finelens.training.two_passes import UpdateRule
 
 _SAVE_BEFORE_VALIDATION_S = 60.0
 """Validation keeps no state: a kill in it loses no more than it and this."""
+_SAVE_AFTER_EPOCH_S = 10.0
+"""Epochs on kept features take less time than a large network's state takes to be written."""
 
 
 class Fit:
@@ -120,10 +124,13 @@ class Fit:
         saved = self.checkpoints.load()
         self.state = self._build_state(0 if saved is None else saved["log_size"])
         self._began = time.perf_counter() - (0.0 if saved is None else saved["seconds"])
+        # of the last two checkpoints
+        self._best_saved: deque[list[int]] = deque(maxlen=2)
         if saved is None:
             self._start()
         else:
             self.state.load_state_dict(saved)
+            self._best_saved.append(self._best_epochs)
             self.setting.progress.say(self._going_on())
         optimizer_state = None if saved is None else saved["optimizer"]
         try:
@@ -283,7 +290,6 @@ class Fit:
             values = measure(setting, feed.score_val(), self.loss)
             # not before: a validation that is interrupted begins again
             self._log_epoch(phase, epoch, values)
-            checkpointed = [best.epoch for best in state.best.best.values()]
             state.best.offer(values, epoch=epoch, weights=state.classifier.state_dict())
         state.sums = EpochSums()
         state.position = Position(
@@ -292,8 +298,10 @@ class Fit:
         stop = setting.recipe.stop
         metric = stop.metric or state.best.metrics[0]
         consider_stopping(state, metric, values[metric], target=stop.target, patience=stop.patience)
-        self._save()
-        state.best.prune(keep_epochs=checkpointed)
+        is_last = state.stopped or state.position.epoch == phase.epochs
+        if is_last or self.checkpoints.age_s > _SAVE_AFTER_EPOCH_S:
+            self._save()
+        state.best.prune(keep_epochs=list(chain(*self._best_saved)))
 
     def _log_epoch(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
         sums = self.state.sums
@@ -328,6 +336,11 @@ class Fit:
     def _save(self) -> None:
         self.state.seconds = time.perf_counter() - self._began
         self.checkpoints.save(self.state.state_dict())
+        self._best_saved.append(self._best_epochs)
+
+    @property
+    def _best_epochs(self) -> list[int]:
+        return [best.epoch for best in self.state.best.best.values()]
 
 
 def _told(values: Mapping[str, float], names: tuple[str, ...]) -> str:

@@ -58,7 +58,8 @@ class Profile:
                 return
             self.read_s += batch.read_s
             self.augment_s += batch.augment_s
-            self.num_read += len(batch.indices_B)
+            # nothing was read where a frozen backbone's features were kept
+            self.num_read += len(batch.indices_B) if batch.read_s else 0
             yield batch
 
     def told(
@@ -66,7 +67,7 @@ class Profile:
     ) -> Iterator[str]:
         """Return lines that say where the time went, and what to do where pictures are late.
 
-        There is none where nothing was read.
+        There is none where nothing was done, and of reading none where nothing was read.
 
         Args:
             media: ``pictures`` or ``clips``.
@@ -75,11 +76,13 @@ class Profile:
             is_cached: Whether what is decoded is kept on disk.
         """
         total_s = sum(self.seconds.values())
-        if not total_s or not self.num_read:
+        if not total_s:
             return
         parts = sorted(self.seconds.items(), key=lambda item: -item[1])
         shares = ", ".join(f"{name} {spent_s / total_s:.0%}" for name, spent_s in parts)
         yield f"profile: {total_s:.1f} s of {self.work}: {shares.format(media=media)}"
+        if not self.num_read:
+            return
         readers = "the training process"
         if num_workers:
             noun = "loader process" if num_workers == 1 else "loader processes"
