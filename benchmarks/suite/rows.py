@@ -22,6 +22,12 @@ MOBILENET = (
 )  # fmt: skip
 FROZEN = (f"input.size={_FROZEN_SIZE}", "phases=[]")
 """The probe alone: one pass of features, then the head to its optimum."""
+FROZEN_LOOP = (
+    f"input.size={_FROZEN_SIZE}", "model.probe=false", "model.head.dropout=0.0",
+    "optimizer.name=adam", "optimizer.weight_decay=0", "train.ema_decay=null",
+    f"phases=[{{epochs: {_FROZEN_EPOCHS}, augment: none, freeze: backbone, lr: 1.0e-3}}]",
+)  # fmt: skip
+"""The peer's own epochs: its optimiser and rate, without probe and average."""
 QUICK = {
     "voc": ("input.size=128", "phases=[]"),
     "plants": ("phases.0.epochs=3", "phases.1.epochs=3"),
@@ -221,6 +227,14 @@ ROWS = (
         "test accuracy", f"frozen loop with timm, {_FROZEN_EPOCHS} epochs",
         Target(times=10, quality_gap=0.005), ("plants", "weights"),
         _train("plants", FROZEN, "accuracy"),
+        Contender(_timm_frozen, is_whole=True, quality=_of_scores("plants", "accuracy"),
+                  is_peer=True),
+        most_rounds=1),
+    Row("frozen-loop", f"{_FROZEN_EPOCHS} epochs of a head on frozen MobileNetV2 at "
+        f"{_FROZEN_SIZE}, on the seedlings, whole job; test accuracy",
+        f"frozen loop with timm, {_FROZEN_EPOCHS} epochs",
+        Target(times=10, quality_gap=0.005), ("plants", "weights"),
+        _train("plants", FROZEN_LOOP, "accuracy"),
         Contender(_timm_frozen, is_whole=True, quality=_of_scores("plants", "accuracy"),
                   is_peer=True),
         most_rounds=1),
