@@ -41,6 +41,11 @@ class Feed:
     rule: UpdateRule
     val_features_MX: NDArray[np.float32] | None = None
 
+    @property
+    def reads_pictures(self) -> bool:
+        """Return whether the backbone works on every batch."""
+        return self.rule.preprocessing is not None
+
     def score_val(self) -> Scores:
         """Return the scores of the validation pictures by the classifier as it is."""
         if self.val_features_MX is None:

@@ -208,7 +208,7 @@ class Fit:
             feed.rule,
             feed.model,
             setting.accelerator,
-            compiles=setting.recipe.train.compile,
+            compiles=setting.recipe.train.compile and feed.reads_pictures,
             batch_size=loader.batch_size,
             num_batches=len(loader) * (phase.epochs - state.position.epoch) - state.position.batch,
             profile=self._profile,
