@@ -113,7 +113,7 @@ def test_folders_and_array_elements_have_keys_of_their_own(tmp_path):
     assert rows[0] == rows[2] != rows[1]
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "text", "other kind"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "text", "header", "token", "other kind"])
 def test_a_broken_entry_is_made_again(tmp_path, damage):
     path, cache = file_of(tmp_path, "a.mp4"), FrameCache(tmp_path / "c", max_bytes=GENEROUS)
     cache.get(path, "k", Maker(1))
@@ -122,7 +122,14 @@ def test_a_broken_entry_is_made_again(tmp_path, damage):
     if damage == "other kind":
         np.save(entry, np.zeros(4, dtype=np.float32))
     else:
-        entry.write_bytes({"empty": b"", "cut": whole[:-9], "text": b"x" * 200}[damage])
+        damaged = {
+            "empty": b"",
+            "cut": whole[:-9],
+            "text": b"x" * 200,
+            "header": whole[:10] + b"[" + whole[11:],
+            "token": whole[:12] + b"\x00" + whole[13:],
+        }
+        entry.write_bytes(damaged[damage])
     maker = Maker(2)
     assert cache.get(path, "k", maker)[0] == 2
     assert cache.get(path, "k", maker)[0] == 2

@@ -87,6 +87,16 @@ def test_bf16_comes_near_fp32_and_its_logits_are_not_rounded_to_it():
     assert not np.array_equal(half_BK, rounded_BK)
 
 
+def test_pictures_of_another_size_are_looked_at_by_themselves(with_threads):
+    model, preprocessing = make_model("resnet18")
+    with_threads(2)
+    passes = make_passes(model, preprocessing)
+    for size in (160, 64, 160):
+        images_BCHW = make_views(preprocessing.resized(size), 19)
+        alone_BK = np.concatenate([passes(image) for image in images_BCHW.split(1)])
+        assert np.array_equal(passes(images_BCHW), alone_BK)
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize(
     ("name", "frames", "pooling"),
@@ -108,7 +118,6 @@ def test_what_the_backbone_made_of_views_gives_their_logits(
         with_threads(num_threads)
         made_BX = passes.backbone_features(images_BXCHW)
         assert np.array_equal(passes.logits_of(made_BX), passes(images_BXCHW))
-        assert np.array_equal(passes.pooled(made_BX), passes.features(images_BXCHW))
         assert torch.get_num_threads() == num_threads
 
 

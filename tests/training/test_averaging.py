@@ -163,14 +163,34 @@ def test_equal_shares_agree_with_torchs_averaged_model(classifier):
         torch.testing.assert_close(averages(average)[name], parameter.detach())
 
 
-def test_an_average_is_of_the_weights_that_did_not_move(classifier):
+def test_an_average_matches_the_weights_that_did_not_move(classifier):
     average = WeightAverage(classifier, 0.9)
-    assert average.is_of("")
+    assert average.matches("")
     names = list(floating(classifier))
     moved, others = names[0], names[1:]
     for update in range(3):
         with torch.no_grad():
             dict(classifier.named_parameters())[moved].add_(0.1 * update + 0.1)
         average.update()
-    assert not average.is_of(moved)
-    assert all(average.is_of(name) for name in others if not name.startswith(moved))
+    assert not average.matches(moved)
+    assert all(average.matches(name) for name in others if not name.startswith(moved))
+
+
+def test_weights_that_stay_may_be_left_out_of_updates(classifier):
+    whole, part = WeightAverage(classifier, 0.9), WeightAverage(classifier, 0.9)
+    weights = dict(classifier.named_parameters())
+    stays, moves = weights["0.weight"], weights["3.bias"]
+    part.leave_out("0.")
+    for _ in range(3):
+        with torch.no_grad():
+            moves.add_(0.1)
+        whole.update()
+        part.update()
+    assert all(torch.equal(averages(whole)[name], one) for name, one in averages(part).items())
+    with torch.no_grad():
+        stays.add_(1)
+    part.update()
+    assert torch.equal(averages(whole)["0.weight"], averages(part)["0.weight"])
+    part.leave_out(None)
+    part.update()
+    assert not torch.equal(averages(whole)["0.weight"], averages(part)["0.weight"])

@@ -15,7 +15,7 @@ def extract(setting, advance=lambda _num, _note: None):
     return extract_features(
         setting.classifier,
         setting.loader("train"),
-        setting.passes,
+        setting.passes.features,
         shape=(1, 24, setting.classifier.num_features),
         path=path_of(setting),
         profile=Profile(),

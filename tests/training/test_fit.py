@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from finelens.errors import ConfigError, ModelError
+from finelens.progress import Silent
 from finelens.runs.log import read_log
 from finelens.training.finish import finish
 from finelens.training.fit import Fit
@@ -191,25 +192,33 @@ def test_the_rest_of_a_run_is_forecast_once_in_a_phase(make_setting, monkeypatch
     assert forecasts[0].startswith("phase 1: about ")
 
 
-def test_short_epochs_are_saved_at_the_end_of_a_phase_alone(make_setting, monkeypatch):
-    saved = []
-    own = Checkpoints.save
+class Checked(Silent):
+    """A progress that looks, whenever an epoch begins, where the last checkpoint is."""
 
-    def save(self, state):
-        saved.append((state["position"]["phase"], state["position"]["epoch"]))
-        own(self, state)
+    def __init__(self, setting):
+        self._checkpoints = Checkpoints(setting.run.checkpoints, minutes=4)
+        self.found = []
 
-    monkeypatch.setattr(Checkpoints, "save", save)
-    state = Fit(make_setting("phases.0.epochs=3", "phases.1.epochs=2")).run()
-    assert saved == [(0, 0), (0, 3), (1, 2)]
-    assert state.position.epoch == 0
+    def stage(self, title, total):
+        state = self._checkpoints.load()
+        if title.startswith("epoch") and state is not None:
+            self.found.append((state["position"]["phase"], state["position"]["epoch"]))
+        return super().stage(title, total)
+
+
+def test_short_epochs_are_saved_at_the_end_of_a_phase_alone(make_setting):
+    setting = make_setting("phases.0.epochs=3", "phases.1.epochs=2")
+    checked = Checked(setting)
+    Fit(setting.watched_by(checked)).run()
+    assert checked.found == [(0, 0), (0, 0), (0, 0), (0, 3), (0, 3)]
+    last = Checkpoints(setting.run.checkpoints, minutes=4).load()
+    assert last is not None
+    assert (last["position"]["phase"], last["position"]["epoch"]) == (1, 2)
 
 
 def test_long_epochs_are_saved_each(make_setting, monkeypatch):
     monkeypatch.setattr("finelens.training.fit._SAVE_AFTER_EPOCH_S", 0.0)
-    saved = []
-    monkeypatch.setattr(Checkpoints, "save", lambda _, state: saved.append(state["position"]))
-    Fit(make_setting("phases.0.epochs=3")).run()
-    assert [(each["phase"], each["epoch"]) for each in saved] == [
-        (0, 0), (0, 1), (0, 2), (0, 3), (1, 1)
-    ]  # fmt: skip
+    setting = make_setting("phases.0.epochs=3")
+    checked = Checked(setting)
+    Fit(setting.watched_by(checked)).run()
+    assert checked.found == [(0, 0), (0, 1), (0, 2), (0, 3)]

@@ -15,9 +15,13 @@ def make_phase(
     )
 
 
-def make_forecast(phases: Any, *, num_val: int = 0, keeping: Any = None) -> Forecast:
+def make_forecast(
+    phases: Any, *, num_val: int = 0, keeping: Any = None, is_averaged: bool = False
+) -> Forecast:
     keeping = keeping or [False] * len(phases)
-    return Forecast(phases, num_train=100, num_val=num_val, keeping=keeping)
+    return Forecast(
+        phases, num_train=100, num_val=num_val, keeping=keeping, is_averaged=is_averaged
+    )
 
 
 def make_state(*, phase: int = 0, epoch: int = 0, pictures: int, seconds: float) -> Any:
@@ -55,25 +59,24 @@ def test_epochs_and_phases_that_are_over_count_no_more_and_validation_does():
     assert told_s == pytest.approx(10 + 1 + 1)
 
 
-def test_kept_features_are_computed_once_and_then_cost_nothing():
+@pytest.mark.parametrize(("is_averaged", "num_validations"), [(False, 1), (True, 50)])
+def test_kept_features_are_computed_once_and_then_cost_nothing(is_averaged, num_validations):
     phases = [make_phase(2), make_phase(50, freeze="backbone", num_views=3)]
-    forecast = make_forecast(phases, num_val=30, keeping=[False, True])
+    forecast = make_forecast(phases, num_val=30, keeping=[False, True], is_averaged=is_averaged)
     forecast.begin_phase()
     forecast.after_update(make_state(pictures=0, seconds=0.0), 100)
     told_s = forecast.after_update(make_state(pictures=50, seconds=5.0), 100)
-    # two epochs of 10 s and 1 s each, 300 views and 30 pictures forward, and the last scoring
-    assert told_s == pytest.approx(2 * 11 + 10 + 1 + 1)
+    # two epochs of 10 s and 1 s each, 300 views forward, validation, and the last scoring
+    assert told_s == pytest.approx(2 * 11 + 10 + num_validations + 1)
 
 
-def test_updates_on_kept_features_tell_of_their_own_kind_alone():
-    first, second = make_phase(3, num_views=1), make_phase(2)
-    for others, told_s in (([second], None), ([first], pytest.approx(30.0))):
-        forecast = make_forecast([first, *others], keeping=[True, others == [first]])
-        forecast.begin_phase()
-        forecast.after_update(make_state(epoch=1, pictures=0, seconds=0.0), 100)
-        state = make_state(epoch=1, pictures=100, seconds=6.0)
-        # two epochs are left of the first phase, three of the second
-        assert forecast.after_update(state, 100) == told_s
+@pytest.mark.parametrize(("num_phases", "told_s"), [(1, pytest.approx(12.0)), (2, None)])
+def test_updates_on_kept_features_tell_of_the_last_phase_alone(num_phases, told_s):
+    phases = [make_phase(3, num_views=1)] * num_phases
+    forecast = make_forecast(phases, keeping=[True] * num_phases)
+    forecast.begin_phase()
+    forecast.after_update(make_state(epoch=1, pictures=0, seconds=0.0), 100)
+    assert forecast.after_update(make_state(epoch=1, pictures=100, seconds=6.0), 100) == told_s
 
 
 def test_a_pace_tells_once_what_is_left_after_the_first_examples():

@@ -10,8 +10,9 @@ def start(setting):
     return start_from_probe(setting, KeptFeatures(setting, Profile()), Profile())
 
 
-def test_the_probes_scores_are_those_of_the_head_it_sets(make_setting):
+def test_the_head_gives_the_probes_scores(make_setting):
     setting = make_setting("model.head.dropout=0.5")
     probed = start(setting)
-    np.testing.assert_array_equal(probed.logits_NK, setting.score("val").logits_NK)
+    scored = setting.score("val")
+    np.testing.assert_allclose(probed.logits_NK, scored.logits_NK, rtol=1e-3, atol=1e-4)
     assert quick_metrics(probed)["mean_average_precision"] > 0.9

@@ -53,7 +53,9 @@ def train(
     ] = None,
     no_cache: Annotated[
         bool,
-        typer.Option("--no-cache", help="Keep no decoded frames on disk: data.cache=false."),
+        typer.Option(
+            "--no-cache", help="Keep no decoded frames and features on disk: data.cache=false."
+        ),
     ] = False,
     profile: Annotated[
         bool, typer.Option("--profile", help="Say at the end where the time of training went.")

@@ -45,7 +45,8 @@ class DataConfig(Section):
     cache: Literal["auto"] | bool = Field(
         default="auto",
         description="keep decoded frames on disk for the next epochs; auto: of clips alone; "
-        "nothing is kept of clips that lie in an uncompressed array as they are needed",
+        "nothing is kept of clips that lie in an uncompressed array as they are needed; false: "
+        "nor the features of a frozen backbone",
     )
     cache_gb: Positive = Field(default=20.0, description="bound of that cache, gigabytes")
     empty_classes: Literal["error", "keep"] = Field(

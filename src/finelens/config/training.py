@@ -141,8 +141,8 @@ class PhaseConfig(Section):
     views: int | None = Field(
         default=None,
         ge=1,
-        description="augmented views of each picture, which come again after as many epochs; with "
-        "`freeze: backbone` their features are computed once; null: every epoch has its own",
+        description="augmented views of each picture, which come again after as many passes; with "
+        "`freeze: backbone` their features are computed once; null: every pass has its own",
     )
     freeze: str = Field(
         default="none",

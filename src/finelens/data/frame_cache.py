@@ -10,6 +10,7 @@ import os
 import struct
 import threading
 import time
+import tokenize
 import warnings
 from collections.abc import Callable
 from multiprocessing.sharedctypes import RawValue
@@ -161,16 +162,17 @@ def _load(entry: Path) -> NDArray[np.uint8] | None:
         with entry.open("rb") as file:
             # a map took an eighth longer: each of its pages is a fault
             stored = np.empty(os.fstat(file.fileno()).st_size, dtype=np.uint8)
-            file.readinto(stored.data)
+            num_read = file.readinto(stored.data)
         (header_bytes,) = _HEADER_BYTES.unpack_from(stored.data, npy.MAGIC_LEN)
         header_end = npy.MAGIC_LEN + _HEADER_BYTES.size + header_bytes
         shape = _shape(stored[:header_end].tobytes())
-        if shape is None:
+        if shape is None or num_read != len(stored):
             return None
         # of a file cut short it cannot be made
         array = stored[header_end:].reshape(shape)
         os.utime(entry)
-    except (OSError, ValueError, struct.error):
+    except (OSError, ValueError, SyntaxError, struct.error, tokenize.TokenError):
+        # the header is Python's text of a dictionary
         return None
     return array
 

@@ -19,7 +19,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,7 +72,7 @@ class Passes:
         self._precision = precision
         self._pass_size = pass_size
         self._is_cpu = device.type == "cpu"
-        self._may_join: bool | None = None
+        self._may_join: dict[torch.Size, bool] = {}
         self._num_direct: Counter[str] = Counter()
         self._recordings: dict[str, RecordedPass] = {}
         self._unrecordable: set[str] = set()
@@ -102,20 +101,22 @@ class Passes:
 
     def backbone_features(self, images_BCHW: Tensor) -> NDArray[np.float32]:
         """Return the classifier's ``backbone_features`` of views, float32 (B, P) or (B, T, F)."""
-        pools_by_weights = self._classifier.pools_by_weights
-        return self._run(self._frames if pools_by_weights else self._features, images_BCHW)
+        return self._run(self._backbone_features, images_BCHW)
 
     def logits_of(self, features_NX: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the logits (N, K) of views by their ``backbone_features``.
 
         On a CPU they are the views' own to the last bit.
         """
-        return self._each(self._tail, features_NX)
-
-    def pooled(self, features_NX: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what the head sees of views by their ``backbone_features``, float32 (N, P)."""
-        pools_by_weights = self._classifier.pools_by_weights
-        return self._each(self._pool, features_NX) if pools_by_weights else np.array(features_NX)
+        if not self._is_cpu:
+            parts = torch.tensor(features_NX).split(self._pass_size)
+            results = [self._tail(_filled(part, self._pass_size))[: len(part)] for part in parts]
+            return torch.cat(results).cpu().numpy()
+        num_threads = torch.get_num_threads()
+        with one_thread():
+            parts = torch.tensor(features_NX).tensor_split(num_threads)
+            results = list(_cores(num_threads).map(self._tails, parts))
+        return torch.cat(results).numpy()
 
     def release(self) -> None:
         """Give back the device memory that recordings keep; later passes may record anew."""
@@ -135,19 +136,6 @@ class Passes:
                 each = _cores(num_threads).map if is_shared else map
                 results = list(each(compute, parts))
         return torch.cat(results).cpu().numpy()
-
-    def _each(
-        self, compute: Callable[[Tensor], Tensor], features_NX: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """Return what is made of features in passes of the one size that views have."""
-        size = 1 if self._is_cpu else self._pass_size
-        results: list[Tensor] = []
-        with one_thread() if self._is_cpu else nullcontext():
-            for begin in range(0, len(features_NX), size):
-                part_BX = torch.tensor(features_NX[begin : begin + size])
-                filled_BX = _filled(part_BX, size).to(self._device)
-                results.append(compute(filled_BX)[: len(part_BX)].cpu())
-        return torch.cat(results).numpy()
 
     def _pass(self, compute: Callable[[Tensor], Tensor], images_BCHW: Tensor) -> Tensor:
         """Return what a device other than a CPU makes of views, at most a pass."""
@@ -197,26 +185,31 @@ class Passes:
     def _joins(self, images_BCHW: Tensor) -> bool:
         """Return whether views share passes: where each gets the very features that it gets alone.
 
+        Another size of pictures has other kernels, and is looked at by itself.
+
         Two orders of adding give different sums of nearly any numbers, so eight pictures that
         agree in every bit were added in one order.
         """
+        shape = images_BCHW.shape[1:]
         is_clips = images_BCHW.ndim > 4
-        if self._may_join is None and not is_clips and len(images_BCHW) >= _WORTH_PROVING:
+        if shape not in self._may_join and not is_clips and len(images_BCHW) >= _WORTH_PROVING:
             few = images_BCHW[:_TOGETHER]
             alone = torch.cat([self._features(image) for image in few.split(1)])
-            self._may_join = torch.equal(self._features(few), alone)
-        return bool(self._may_join) and not is_clips
+            self._may_join[shape] = torch.equal(self._features(few), alone)
+        return self._may_join.get(shape, False)
 
-    @torch.inference_mode()
-    def _pool(self, features_BTF: Tensor) -> Tensor:
-        with self._autocast():
-            return self._classifier.pooling(features_BTF).float()
+    def _tails(self, features_NX: Tensor) -> Tensor:
+        """Return the logits of each row alone: several are added in another order."""
+        rows = [self._tail(row) for row in features_NX.split(1) if len(row)]
+        return torch.cat(rows or [torch.zeros(0, self._classifier.num_classes)])
 
     @torch.inference_mode()
     def _tail(self, features_BX: Tensor) -> Tensor:
-        pools_by_weights = self._classifier.pools_by_weights
-        features_BP = self._pool(features_BX) if pools_by_weights else features_BX
-        return self._classifier.head(features_BP).float()
+        features_BX = features_BX.to(self._device)
+        if self._classifier.pools_by_weights:
+            with self._autocast():
+                features_BX = self._classifier.pooling(features_BX).float()
+        return self._classifier.head(features_BX).float()
 
     @torch.inference_mode()
     def _logits(self, images_BCHW: Tensor) -> Tensor:
@@ -232,9 +225,9 @@ class Passes:
             return self._classifier.features(self._seen(images_BCHW)).float()
 
     @torch.inference_mode()
-    def _frames(self, images_BCHW: Tensor) -> Tensor:
+    def _backbone_features(self, images_BCHW: Tensor) -> Tensor:
         with self._autocast():
-            return self._classifier.frame_features(self._seen(images_BCHW))
+            return self._classifier.backbone_features(self._seen(images_BCHW)).float()
 
     def _seen(self, images_BCHW: Tensor) -> Tensor:
         x_BCHW = self._preprocessing.normalise(images_BCHW.to(self._device, non_blocking=True))

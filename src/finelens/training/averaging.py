@@ -35,6 +35,7 @@ class WeightAverage:
     def restart(self, classifier: nn.Module) -> None:
         """Forget all updates and begin at the classifier's weights."""
         self.num_updates = 0
+        self._classifier = classifier
         # a walk through all modules takes milliseconds
         self._followed = list(_weights(classifier))
         self._averages = {
@@ -61,13 +62,24 @@ class WeightAverage:
         lerp = get_ema_multi_avg_fn(self.current_decay)
         lerp(averages, [tensor.float() for _, tensor in self._followed], self.num_updates)
 
-    def is_of(self, prefix: str) -> bool:
-        """Return whether the averages of the weights whose names begin so are the weights."""
+    def matches(self, prefix: str) -> bool:
+        """Return whether the averages of the weights whose names begin so equal the weights."""
         return all(
             torch.equal(self._averages[name], tensor.float())
-            for name, tensor in self._followed
+            for name, tensor in _weights(self._classifier)
             if name.startswith(prefix)
         )
+
+    def leave_out(self, prefix: str | None) -> None:
+        """Let updates pass over the weights whose names begin so; None: over none.
+
+        It saves time where these weights match and stay as they are, and changes no bit then.
+        """
+        self._followed = [
+            (name, tensor)
+            for name, tensor in _weights(self._classifier)
+            if prefix is None or not name.startswith(prefix)
+        ]
 
     @torch.no_grad()
     def copy_to(self, classifier: nn.Module) -> None:

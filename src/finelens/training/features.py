@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -9,14 +10,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from finelens.data.augment.augmentation import Augmentation
 from finelens.data.file_content import digest
 from finelens.data.loader import Loader
-from finelens.evaluation.passes import Passes
+from finelens.errors import RunError, typed
 from finelens.models.classifier import Classifier
-from finelens.progress import Advance
+from finelens.progress import Advance, spoken_duration
 from finelens.runs.directory import write_text_atomic
+from finelens.training.forecast import Pace
 from finelens.training.profile import FORWARD, Profile
 from finelens.training.resume import unwritable
 from finelens.training.setting import Setting
@@ -25,7 +28,7 @@ _FLUSH_S = 60.0
 
 
 class KeptFeatures:
-    """Features of a run's pictures, computed once for as long as the backbone stays as it is.
+    """Features of a run's views, computed once for as long as the backbone stays frozen.
 
     They lie in files beside the checkpoints: a run that was stopped finds them again.
 
@@ -38,13 +41,15 @@ class KeptFeatures:
         self._setting = setting
         self._profile = profile
 
-    def of(
+    def extract(
         self,
         split: str,
         augmentation: Augmentation | None = None,
         *,
         num_views: int = 1,
-        watch: Callable[[int], None] | None = None,
+        for_probe: bool = False,
+        pace: Pace,
+        work: str,
     ) -> NDArray[np.float32]:
         """Return the ``backbone_features`` of every view of a split, (V, N, ...), a read-only map.
 
@@ -52,7 +57,9 @@ class KeptFeatures:
             split: Its name.
             augmentation: Makes the views; None: they are those that are scored.
             num_views: V.
-            watch: Called with the number of views just done.
+            for_probe: Whether they are pooled by whatever weights the pooling has: (V, N, P).
+            pace: Tells what is left of the work that this is a part of.
+            work: Its name.
 
         Raises:
             DataError: If a picture cannot be read any more.
@@ -60,41 +67,49 @@ class KeptFeatures:
         """
         setting = self._setting
         view = augmentation or Augmentation("none", setting.preprocessing)
-        path = self._path(split, f"{view.steps} {view.preprocessing} {num_views}")
+        is_pooled = for_probe or not setting.classifier.pools_by_weights
+        path = self._path(split, f"{view.steps} {view.preprocessing} {num_views} {is_pooled}")
         num_examples = setting.manifest.of_split(split).num_examples
-        loader = setting.loader(split, augmentation=view, num_views=num_views, trains=False)
+        shape = (num_views, num_examples, *self._shape(is_pooled=is_pooled))
         title = f"features of {split}"
         with setting.progress.stage(title, num_views * num_examples) as advance:
 
-            def advance_and_watch(num_done: int, note: str) -> None:
-                if watch is not None:
-                    watch(num_done)
+            def advance_and_tell(num_done: int, note: str) -> None:
+                left_s = pace.after(num_done)
+                if left_s is not None:
+                    setting.progress.say(f"{work}: about {spoken_duration(left_s)}")
                 advance(num_done, note)
 
             try:
                 return extract_features(
                     setting.classifier,
-                    loader,
-                    setting.passes,
-                    shape=(num_views, num_examples, *self._shape),
+                    setting.view_loader(split, view),
+                    setting.passes.features if is_pooled else setting.passes.backbone_features,
+                    shape=shape,
                     path=path,
                     profile=self._profile,
-                    advance=advance_and_watch,
+                    advance=advance_and_tell,
                 )
             finally:
                 # training needs the memory
                 setting.passes.release()
 
     def forget(self) -> None:
-        """Delete all files: the backbone is about to change, or the run is over."""
+        """Delete all files of this process: the backbone is about to change."""
         for path in self._setting.run.checkpoints.glob(f"{self._prefix}*.npy"):
             forget_features(path)
 
-    @property
-    def _shape(self) -> tuple[int, ...]:
+    def forget_of_all(self) -> None:
+        """Delete all files, those of processes that no longer run too: training is over."""
+        if self._setting.accelerator.is_main_process:
+            for path in self._setting.run.checkpoints.glob("features-*.npy"):
+                forget_features(path)
+
+    def _shape(self, *, is_pooled: bool) -> tuple[int, ...]:
         classifier = self._setting.classifier
-        if not classifier.pools_by_weights:
+        if is_pooled:
             return (classifier.num_features,)
+        # a picture is a clip of one frame
         return (self._setting.preprocessing.frames or 1, classifier.backbone.num_features)
 
     @property
@@ -109,22 +124,22 @@ class KeptFeatures:
 def extract_features(
     classifier: Classifier,
     loader: Loader,
-    passes: Passes,
+    compute: Callable[[Tensor], NDArray[np.float32]],
     *,
     shape: tuple[int, ...],
     path: Path,
     profile: Profile,
     advance: Advance,
 ) -> NDArray[np.float32]:
-    """Return the ``backbone_features`` of every view of every picture.
+    """Return the features of every view of every picture.
 
     They are written to ``path`` as they come: a pass that was killed goes on there and loses
-    at most a minute. To the last bit they are those that scoring gives the head.
+    at most a minute.
 
     Args:
         classifier: Is put in evaluation mode.
         loader: Gives the pictures, not shuffled; its epochs 0 to V - 1 are the views.
-        passes: The classifier's.
+        compute: Makes features of uint8 views.
         shape: (V, N, ...), whatever a view has.
         path: A ``.npy`` file; beside it lies one that says how many views are done.
         profile: Is told what each part took.
@@ -154,7 +169,7 @@ def extract_features(
             for batch in profile.waited_for(batches):
                 with profile.part(FORWARD):
                     rows = batch.indices_B.numpy()
-                    features_VNX[view, rows] = passes.backbone_features(batch.images_BCHW)
+                    features_VNX[view, rows] = compute(batch.images_BCHW)
                 num_done += len(rows)
                 if time.monotonic() - flushed_at > _FLUSH_S:
                     _flush(features_VNX, count_path, num_done)
@@ -177,13 +192,21 @@ def _open(path: Path, shape: tuple[int, ...], *, is_new: bool) -> np.memmap:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     except OSError as error:
         path.unlink(missing_ok=True)
-        raise unwritable(path.parent, error) from error
+        size = f"{4 * math.prod(shape) / 1e9:.2g} GB"
+        raise RunError(
+            f"{path.parent} has no room for {size} of a frozen backbone's features: {error};\n"
+            f"free some space, then `finelens train --resume {typed(path.parent.parent)}`, or "
+            "start with --no-cache: the backbone then works on every batch"
+        ) from error
     return features_VNX
 
 
 def _flush(features_VNX: np.memmap, count_path: Path, num_done: int) -> None:
-    features_VNX.flush()
-    write_text_atomic(count_path, str(num_done))
+    try:
+        features_VNX.flush()
+        write_text_atomic(count_path, str(num_done))
+    except OSError as error:
+        raise unwritable(count_path.parent, error) from error
 
 
 def forget_features(path: Path) -> None:

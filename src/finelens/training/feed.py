@@ -10,8 +10,6 @@ from torch import nn
 
 from finelens.data.loader import Loader
 from finelens.evaluation.scores import Scores
-from finelens.models.freeze import apply_freeze
-from finelens.progress import spoken_duration
 from finelens.training.averaging import WeightAverage
 from finelens.training.features import KeptFeatures
 from finelens.training.forecast import Pace
@@ -21,6 +19,7 @@ from finelens.training.setting import Setting
 from finelens.training.two_passes import UpdateRule
 
 _FEW_VIEWS = 4
+_BACKBONE = "backbone."
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,10 @@ class Feed:
     Attributes:
         setting: The run's.
         loader: Gives pictures, or what the frozen backbone made of them.
-        model: What is trained of the classifier: all of it, or its tail alone.
+        model: What batches go through: the classifier, or its tail alone.
         rule: How what the loader gives becomes an update of the model.
-        val_features_MX: Of the validation pictures, where the backbone that is judged is frozen.
+        val_features_MX: Of the validation pictures; None: they are scored anew, as where an average
+            is judged whose backbone is not the frozen one.
     """
 
     setting: Setting
@@ -56,19 +56,24 @@ class Feed:
 def keeps_features(setting: Setting, phase: Phase) -> bool:
     """Return whether a phase trains the tail on features that are computed once.
 
-    That depends on the recipe and the data alone: up to rounding its numbers are those of a
-    backbone that works on each batch anew. What the phase freezes is frozen on return.
+    It does where that is no more work for the backbone, and one process trains; ``data.cache:
+    false`` keeps none. Up to rounding its numbers are those of a backbone that works on each
+    batch anew.
 
-    Raises:
-        ModelError: If a layer to freeze is unknown.
+    Args:
+        setting: The run's; its classifier is frozen as the phase says.
+        phase: The phase.
     """
-    apply_freeze(setting.classifier, freeze=phase.freeze)
+    return phase.num_views is not None and _may_keep(setting, phase, phase.num_views)
+
+
+def _may_keep(setting: Setting, phase: Phase, num_views: int) -> bool:
     if not setting.classifier.has_fixed_features or setting.accelerator.num_processes > 1:
         return False
     num_train, train = setting.manifest.of_split("train").num_examples, setting.recipe.train
     num_batches = train.batches_per_epoch
     seen = num_train if num_batches is None else num_batches * train.batch_size
-    return phase.num_views is not None and phase.num_views * num_train <= phase.epochs * seen
+    return setting.recipe.data.cache is not False and num_views * num_train <= phase.epochs * seen
 
 
 def build_feed(
@@ -94,31 +99,33 @@ def build_feed(
         DataError: If a picture cannot be read any more.
         RunError: If the disk has no room for features.
     """
-    features = KeptFeatures(setting, profile)
-    if phase.num_views is None or not keeps:
-        features.forget()
-        if setting.classifier.has_fixed_features and phase.epochs > _FEW_VIEWS:
+    features, num_views = KeptFeatures(setting, profile), phase.num_views
+    if average is not None:
+        average.leave_out(None)
+    if num_views is None or not keeps:
+        if not setting.classifier.has_fixed_features:
+            features.forget()
+        if num_views is None and _may_keep(setting, phase, 2 * _FEW_VIEWS):
             setting.progress.say(
-                f"{phase.name}: the frozen backbone sees new views in every epoch; `views: "
-                f"{_FEW_VIEWS}` in this phase would have it see {_FEW_VIEWS} of a picture, once"
+                f"{phase.name}: the frozen backbone sees new views in every epoch; with `views: "
+                f"{_FEW_VIEWS}` in this phase it would see {_FEW_VIEWS} of each picture, once"
             )
-        loader = setting.loader("train", augmentation=phase.augmentation, num_views=phase.num_views)
+        loader = setting.loader("train", augmentation=phase.augmentation, num_views=num_views)
         return Feed(setting, loader, _shared_model(setting), rule)
-    pace = Pace(phase.num_views * setting.manifest.of_split("train").num_examples)
-
-    def tell(num_done: int) -> None:
-        left_s = pace.after(num_done)
-        if left_s is not None:
-            setting.progress.say(
-                f"{phase.name}: the backbone is frozen, its features are computed once: about "
-                f"{spoken_duration(left_s)}"
-            )
-
-    features_VNX = features.of("train", phase.augmentation, num_views=phase.num_views, watch=tell)
+    work = f"{phase.name}: the backbone is frozen, its features are computed once"
+    num_train, num_val = (
+        setting.manifest.of_split(split).num_examples for split in ("train", "val")
+    )
+    pace = Pace(num_views * num_train + num_val)
+    features_VNX = features.extract(
+        "train", phase.augmentation, num_views=num_views, pace=pace, work=work
+    )
     val_features_MX = None
     # an average may be of a backbone that was not frozen yet
-    if average is None or average.is_of("backbone."):
-        [val_features_MX] = features.of("val")
+    if average is None or average.matches(_BACKBONE):
+        [val_features_MX] = features.extract("val", pace=pace, work=work)
+        if average is not None:
+            average.leave_out(_BACKBONE)
     return Feed(
         setting,
         setting.feature_loader(features_VNX),

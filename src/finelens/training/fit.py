@@ -74,12 +74,16 @@ class Fit:
         self.phases = build_phases(
             recipe, setting.preprocessing, partial(fitting_size, setting.classifier.backbone)
         )
-        self._keeping = [keeps_features(setting, phase) for phase in self.phases]
+        self._keeping: list[bool] = []
+        for phase in self.phases:
+            apply_freeze(setting.classifier, freeze=phase.freeze)
+            self._keeping.append(keeps_features(setting, phase))
         self._forecast = Forecast(
             self.phases,
             num_train=setting.manifest.of_split("train").num_examples,
             num_val=setting.manifest.of_split("val").num_examples,
             keeping=self._keeping,
+            is_averaged=recipe.train.ema_decay is not None,
         )
         own_size = setting.classifier.backbone.input_spec.size
         for size in {phase.augmentation.preprocessing.size for phase in self.phases} - {own_size}:
@@ -126,15 +130,20 @@ class Fit:
         self._began = time.perf_counter() - (0.0 if saved is None else saved["seconds"])
         # of the last two checkpoints
         self._best_saved: deque[list[int]] = deque(maxlen=2)
+        reseeds = self.setting.recipe.train.reseed_each_epoch
         if saved is None:
-            self._start()
+            with fixed_cudnn(reseeds):
+                self._start()
         else:
             self.state.load_state_dict(saved)
             self._best_saved.append(self._best_epochs)
             self.setting.progress.say(self._going_on())
         optimizer_state = None if saved is None else saved["optimizer"]
+        if self._is_between_phases:
+            self._begin_next_phase()
+            optimizer_state = None
         try:
-            with fixed_cudnn(self.setting.recipe.train.reseed_each_epoch):
+            with fixed_cudnn(reseeds):
                 while self.state.position.phase < len(self.phases) and not self.state.stopped:
                     self._run_phase(self.phases[self.state.position.phase], optimizer_state)
                     optimizer_state = None
@@ -142,7 +151,7 @@ class Fit:
             # an advance is always called between two updates
             self._save()
             raise
-        KeptFeatures(self.setting, self._features_profile).forget()
+        KeptFeatures(self.setting, self._features_profile).forget_of_all()
         if self._tells_profile:
             self._tell_profile()
         return self.state
@@ -218,7 +227,18 @@ class Fit:
         while state.position.epoch < phase.epochs and not state.stopped:
             self._run_epoch(phase, feed, step)
         if not state.stopped:
-            state.position = Position(phase=state.position.phase + 1, update=state.position.update)
+            self._begin_next_phase()
+
+    @property
+    def _is_between_phases(self) -> bool:
+        """Return whether the epoch that ended a phase was the last to be saved."""
+        position = self.state.position
+        is_over = position.phase == len(self.phases)
+        return not is_over and position.epoch == self.phases[position.phase].epochs
+
+    def _begin_next_phase(self) -> None:
+        position = self.state.position
+        self.state.position = Position(phase=position.phase + 1, update=position.update)
 
     def _run_epoch(self, phase: Phase, feed: Feed, step: Step) -> None:
         state, setting, loader = self.state, self.setting, feed.loader
@@ -301,7 +321,7 @@ class Fit:
         is_last = state.stopped or state.position.epoch == phase.epochs
         if is_last or self.checkpoints.age_s > _SAVE_AFTER_EPOCH_S:
             self._save()
-        state.best.prune(keep_epochs=list(chain(*self._best_saved)))
+            state.best.prune(keep_epochs=list(chain(*self._best_saved)))
 
     def _log_epoch(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
         sums = self.state.sums

@@ -18,22 +18,34 @@ class Forecast:
 
     Work is taken to grow with the area of the pictures, and to fall to the forward pass where
     the whole backbone is frozen; validation is a forward pass. Where features are kept, updates
-    and validation take next to nothing once they are computed.
+    take next to nothing once they are computed, and so does validation, but for that of an average
+    in which a backbone that trained before still has a part.
 
     Args:
         phases: Of the run.
         num_train: Training pictures.
         num_val: Validation pictures, scored after every epoch.
         keeping: For each phase, whether it trains on features that are kept.
+        is_averaged: Whether a moving average of the weights is judged.
     """
 
     def __init__(
-        self, phases: Sequence[Phase], *, num_train: int, num_val: int, keeping: Sequence[bool]
+        self,
+        phases: Sequence[Phase],
+        *,
+        num_train: int,
+        num_val: int,
+        keeping: Sequence[bool],
+        is_averaged: bool,
     ) -> None:
         self._phases = phases
         self._num_train = num_train
         self._num_val = num_val
         self._keeping = keeping
+        self._keeps_val = [
+            keeps and (not is_averaged or all(keeping[:number]))
+            for number, keeps in enumerate(keeping)
+        ]
         self._began: tuple[int, float] | None = None
         self._is_told = False
 
@@ -45,8 +57,8 @@ class Forecast:
         """Return the seconds from the start of the running epoch to the end, when first known.
 
         That is when updates have taken some seconds, but for the first: in it buffers are made
-        and kernels chosen. Updates on kept features tell nothing of the backbone's: where others
-        follow, theirs are waited for.
+        and kernels chosen. Updates on kept features tell nothing of the backbone's: they tell of
+        the last phase alone, and its updates alone.
 
         Args:
             state: After the update.
@@ -64,10 +76,9 @@ class Forecast:
         picture_s = measured_s / (state.pictures - pictures)
         if not self._keeping[phase]:
             return self._left_s(phase, epoch, picture_s, num_pictures)
-        if not all(self._keeping[phase:]):
+        if phase + 1 < len(self._phases):
             return None
-        num_epochs = sum(each.epochs for each in self._phases[phase:]) - epoch
-        return num_epochs * num_pictures * picture_s
+        return (self._phases[phase].epochs - epoch) * num_pictures * picture_s
 
     def _left_s(self, phase: int, epoch: int, picture_s: float, num_pictures: int) -> float:
         unit_s = picture_s / _work(self._phases[phase])
@@ -75,12 +86,12 @@ class Forecast:
         validation_s = self._num_val * unit_s * _FORWARD_SHARE * size**2
         left_s = validation_s  # the last scoring
         for number, each in enumerate(self._phases[phase:]):
-            if self._keeping[phase + number]:
-                num_views = (each.num_views or 1) * self._num_train
-                left_s += num_views * unit_s * _work(each) + validation_s
-                continue
             num_epochs = each.epochs - (epoch if number == 0 else 0)
-            left_s += num_epochs * (num_pictures * unit_s * _work(each) + validation_s)
+            num_seen = num_epochs * num_pictures
+            if self._keeping[phase + number]:
+                num_seen = (each.num_views or 1) * self._num_train
+            num_validations = 1 if self._keeps_val[phase + number] else num_epochs
+            left_s += num_seen * unit_s * _work(each) + num_validations * validation_s
         return left_s
 
 

@@ -118,23 +118,29 @@ class Setting:
         *,
         augmentation: Augmentation | None = None,
         num_views: int | None = None,
-        trains: bool | None = None,
     ) -> Loader:
-        """Return a loader of a split's pictures.
+        """Return a loader of a split: for training under an augmentation, or as it is scored.
 
         Args:
             split: Its name.
-            augmentation: Makes the views; None: they are those that are scored.
+            augmentation: Makes the views of training pictures, which are shuffled.
             num_views: As the loader's.
-            trains: Whether batches are shuffled for training; None: those under an augmentation.
-                Others are as they are scored: in order, of a size that fills all cores.
         """
-        trains = augmentation is not None if trains is None else trains
+        if augmentation is None:
+            return self.view_loader(split, Augmentation("none", self.preprocessing))
+        return self._loader(split, augmentation, trains=True, num_views=num_views)
+
+    def view_loader(self, split: str, augmentation: Augmentation) -> Loader:
+        """Return a loader of a split's views, in order, of batches that fill all cores."""
+        return self._loader(split, augmentation, trains=False)
+
+    def _loader(
+        self, split: str, view: Augmentation, *, trains: bool, num_views: int | None = None
+    ) -> Loader:
         part = self.manifest.of_split(split)
         train = self.recipe.train
         # pictures to be handed in have a row each, be they readable or not
         on_error = "raise" if part.has_labels else "row"
-        view = augmentation or Augmentation("none", self.preprocessing)
         return Loader(
             PictureDataset(
                 part.paths,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from finelens.evaluation.scores import Scores
 from finelens.models.classifier import Classifier
-from finelens.progress import spoken_duration
 from finelens.training.features import KeptFeatures
 from finelens.training.forecast import Pace
 from finelens.training.probe import Probe, fit_probe
@@ -28,25 +28,28 @@ def start_from_probe(setting: Setting, features: KeptFeatures, profile: Profile)
     """
     train, val = setting.manifest.of_split("train"), setting.manifest.of_split("val")
     pace = Pace(train.num_examples + val.num_examples)
-
-    def tell(num_done: int) -> None:
-        left_s = pace.after(num_done)
-        if left_s is not None:
-            setting.progress.say(f"probe: about {spoken_duration(left_s)}")
-
-    [kept_NX] = features.of("train", watch=tell)
-    [val_kept_MX] = features.of("val", watch=tell)
+    [features_NP], [val_features_MP] = (
+        features.extract(split, for_probe=True, pace=pace, work="probe")
+        for split in ("train", "val")
+    )
     with setting.progress.stage("fitting the probe", 1) as advance, profile.part(FITTING):
         probe = fit_probe(
-            setting.passes.pooled(kept_NX),
+            np.array(features_NP),
             train.targets(),
-            setting.passes.pooled(val_kept_MX),
+            np.array(val_features_MP),
             val.targets(),
             task=setting.task,
         )
         advance(1, "")
     _set_head(setting.classifier, probe)
-    return setting.score_features("val", val_kept_MX)
+    return Scores(
+        ids=tuple(val.ids),
+        paths=tuple(val.paths),
+        logits_NK=(val_features_MP @ probe.weight_KF.T + probe.bias_K).astype(np.float32),
+        targets_NK=val.targets(),
+        errors=(None,) * val.num_examples,
+        task=setting.task,
+    )
 
 
 def _set_head(classifier: Classifier, probe: Probe) -> None:
