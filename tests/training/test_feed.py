@@ -334,3 +334,16 @@ def test_a_frozen_phase_of_smaller_pictures_ends_alike_wherever_it_was_stopped(
     finelens.resume(run)
     weights = "model/weights.safetensors"
     assert (run / weights).read_bytes() == (alone / weights).read_bytes()
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_a_recorded_tail_ends_like_the_whole_classifier(make_setting, tmp_path):
+    many = (*FROZEN, "phases.0.epochs=30", "phases.1.epochs=30", "model.head.dropout=0.0",
+            "optimizer.name=sgd", "optimizer.lr=0.01")  # fmt: skip
+    kept = make_setting(*many, run=tmp_path / "kept")
+    plain = make_setting(*many, PLAIN, run=tmp_path / "plain")
+    for setting in (kept, plain):
+        Fit(setting).run()
+    ours, theirs = (one.classifier.state_dict() for one in (kept, plain))
+    for name, tensor in ours.items():
+        torch.testing.assert_close(tensor, theirs[name], rtol=1e-2, atol=1e-3)

@@ -24,7 +24,10 @@ from finelens.errors import DataError
 View = Preprocessing | Augmentation
 """What makes a model's input of a picture."""
 SampleKey = tuple[int, int, int]
-"""(seed, epoch, index): all that a sample depends on besides its dataset."""
+"""(seed, epoch, index): all that a sample depends on besides its dataset.
+
+Where views come again, the epoch is the one that had the view first.
+"""
 OnError = Literal["raise", "row"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from finelens.data.loader import Loader
+from finelens.data.one_thread import one_thread
 from finelens.evaluation.scores import Scores
 from finelens.training.averaging import WeightAverage
 from finelens.training.features import KeptFeatures
@@ -19,6 +21,7 @@ from finelens.training.setting import Setting
 from finelens.training.two_passes import UpdateRule
 
 _FEW_VIEWS = 4
+_SMALL_TAIL = 2_000_000
 _BACKBONE = "backbone."
 
 
@@ -45,6 +48,17 @@ class Feed:
     def reads_pictures(self) -> bool:
         """Return whether the backbone works on every batch."""
         return self.rule.preprocessing is not None
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Return what updates are computed in: a small tail's on a CPU in one thread.
+
+        Two that wait for each other take two to a hundred times as long where another program is
+        at work, and save next to nothing where none is.
+        """
+        num_weights = sum(weight.numel() for weight in self.model.parameters())
+        is_small = not self.reads_pictures and num_weights <= _SMALL_TAIL
+        is_cpu = self.setting.accelerator.device.type == "cpu"
+        return one_thread() if is_small and is_cpu else nullcontext()
 
     def score_val(self) -> Scores:
         """Return the scores of the validation pictures by the classifier as it is."""

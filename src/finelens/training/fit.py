@@ -251,7 +251,8 @@ class Fit:
                 advance(state.sums.pictures, "")
             with depthwise_in_fp32(step.model) if self._is_mixed_on_cpu else nullcontext():
                 after_update = self._after_update(advance, phase, total)
-                train_epoch(state, phase, loader, step, after_update=after_update)
+                with feed.computing():
+                    train_epoch(state, phase, loader, step, after_update=after_update)
         began = time.perf_counter()
         if self.checkpoints.age_s > _SAVE_BEFORE_VALIDATION_S:
             self._save()

@@ -70,7 +70,7 @@ def record(
         passes: What is recorded.
         parameters: Those that are trained are given their gradients by every replay.
         accumulates: Whether gradients of several replays are added up.
-        images_BCHW: uint8 views of such a batch, or of clips (B, T, C, S, S); not computed with.
+        images_BCHW: Views or features of such a batch; not computed with.
         targets_BK: Its targets.
 
     Raises:

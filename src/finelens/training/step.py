@@ -35,7 +35,7 @@ class Step:
 
     Args:
         rule: How a batch becomes an update.
-        model: The classifier as the accelerator wraps it for several processes.
+        model: The classifier as the accelerator wraps it for several processes, or its tail.
         accelerator: Gives autocast and the backward pass.
         compiles: Whether the network is compiled for batches of the usual size, where one CUDA
             device trains. Its numbers differ by rounding, and it draws others for dropout.

@@ -25,7 +25,7 @@ class UpdateRule:
     Attributes:
         loss: From logits (B, K) and targets (B, K) to a scalar.
         auxiliary_weight: What the loss of each auxiliary net counts beside the head's.
-        preprocessing: Normalises the pictures; None: batches hold features, for the head alone.
+        preprocessing: Normalises the pictures; None: batches hold features, for the tail.
         task: Says what agreement is measured.
         threshold: The probability from which yes is said.
         accumulate: Batches a weight update.
