@@ -53,7 +53,7 @@ class Feed:
         """Return what updates are computed in: a small tail's on a CPU in one thread.
 
         Two that wait for each other take two to a hundred times as long where another program is
-        at work, and save next to nothing where none is.
+        at work, and save little where none is.
         """
         num_weights = sum(weight.numel() for weight in self.model.parameters())
         is_small = not self.reads_pictures and num_weights <= _SMALL_TAIL
