@@ -190,6 +190,30 @@ def test_a_phase_of_many_epochs_is_told_how_to_see_each_picture_less_often(
     assert any("`views: 4` in this phase" in line for line in told.lines) is is_told
 
 
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        (("phases.1.freeze=none",), "trains more than the head"),
+        ((PLAIN,), "data.cache is false"),
+        (("phases.1.views=6",), "see no picture more often"),
+    ],
+)
+def test_views_that_keep_no_features_are_told_why(make_setting, told, more, reason):
+    Fit(make_setting(*FROZEN, *more).watched_by(told)).run()
+    (line,) = [line for line in told.lines if "views of a picture come in turn" in line]
+    assert reason in line
+
+
+def test_what_is_computed_once_is_said(make_setting, told):
+    Fit(make_setting(*FROZEN).watched_by(told)).run()
+    said = [line for line in told.lines if "are computed once" in line]
+    assert said == [
+        "small: the backbone is frozen: its features of 24 pictures are computed once",
+        "large: the backbone is frozen: its features of 24 pictures, 2 views of each, are "
+        "computed once",
+    ]
+
+
 def test_a_full_disk_is_one_error_that_tells_the_mend(make_setting, monkeypatch):
     setting = make_setting(*FROZEN)
 

@@ -56,3 +56,10 @@ def test_an_unlabelled_test_split_is_scored_and_handed_in_not_judged(make_settin
     decision = load_model(setting.run.model).decision
     expected_NK = decision.decide(decision.probabilities(setting.task, scores.logits_NK))
     np.testing.assert_array_equal(np.load(folder / "decisions.npy"), expected_NK)
+
+
+def test_all_that_a_phase_trained_is_counted(make_setting):
+    setting = make_setting("phases.1.freeze=backbone")
+    finish(setting, Fit(setting).run())
+    summary = json.loads(setting.run.summary.read_text())
+    assert summary["num_trainable_parameters"] == summary["num_parameters"]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from finelens.data.loader import Loader
+from finelens.data.media import counted
 from finelens.data.one_thread import one_thread
 from finelens.evaluation.scores import Scores
 from finelens.training.averaging import WeightAverage
@@ -119,18 +120,19 @@ def build_feed(
     if num_views is None or not keeps:
         if not setting.classifier.has_fixed_features:
             features.forget()
-        if num_views is None and _may_keep(setting, phase, 2 * _FEW_VIEWS):
-            setting.progress.say(
-                f"{phase.name}: the frozen backbone sees new views in every epoch; with `views: "
-                f"{_FEW_VIEWS}` in this phase it would see {_FEW_VIEWS} of each picture, once"
-            )
+        _say_why_none_are_kept(setting, phase)
         loader = setting.loader("train", augmentation=phase.augmentation, num_views=num_views)
         return Feed(setting, loader, _shared_model(setting), rule)
-    work = f"{phase.name}: the backbone is frozen, its features are computed once"
     num_train, num_val = (
         setting.manifest.of_split(split).num_examples for split in ("train", "val")
     )
-    pace = Pace(num_views * num_train + num_val)
+    media = "pictures" if setting.preprocessing.frames is None else "clips"
+    views = "" if num_views == 1 else f", {num_views} views of each,"
+    setting.progress.say(
+        f"{phase.name}: the backbone is frozen: its features of {counted(num_train, media)}{views} "
+        "are computed once"
+    )
+    pace, work = Pace(num_views * num_train + num_val), f"{phase.name}: features"
     features_VNX = features.extract(
         "train", phase.augmentation, num_views=num_views, pace=pace, work=work
     )
@@ -147,6 +149,29 @@ def build_feed(
         replace(rule, preprocessing=None),
         val_features_MX,
     )
+
+
+def _say_why_none_are_kept(setting: Setting, phase: Phase) -> None:
+    if phase.num_views is None and _may_keep(setting, phase, 2 * _FEW_VIEWS):
+        setting.progress.say(
+            f"{phase.name}: the frozen backbone sees new views in every epoch; with `views: "
+            f"{_FEW_VIEWS}` in this phase it would see {_FEW_VIEWS} of each picture, once"
+        )
+    if phase.num_views is not None and phase.augmentation.has_chance:
+        setting.progress.say(
+            f"{phase.name}: {counted(phase.num_views, 'views')} of a picture come in turn; "
+            f"their features are not kept: {_hindrance(setting)}"
+        )
+
+
+def _hindrance(setting: Setting) -> str:
+    if not setting.classifier.has_fixed_features:
+        return "the phase trains more than the head (freeze: backbone)"
+    if setting.accelerator.num_processes > 1:
+        return "several processes train"
+    if setting.recipe.data.cache is False:
+        return "data.cache is false"
+    return "its epochs see no picture more often"
 
 
 def _shared_model(setting: Setting) -> nn.Module:

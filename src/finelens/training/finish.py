@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
 from finelens.decision import Decision
 from finelens.evaluation.decisions import write_decisions
 from finelens.evaluation.evaluate import evaluate, write_evaluation
@@ -14,6 +16,7 @@ from finelens.evaluation.predictions import predictions_table
 from finelens.evaluation.scores import Scores, write_scores
 from finelens.evaluation.thresholds import choose_decision
 from finelens.models.folder import SavedModel, save_model
+from finelens.models.freeze import apply_freeze
 from finelens.runs.directory import write_json_atomic
 from finelens.runs.log import PROBE_PHASE, read_log
 from finelens.training.best import Best
@@ -95,10 +98,19 @@ def _summary(setting: Setting, state: TrainingState) -> dict[str, Any]:
         "training_minutes": state.seconds / 60,
         "samples_per_second": state.pictures / state.update_seconds if state.pictures else None,
         "num_parameters": setting.classifier.num_parameters,
-        "num_trainable_parameters": setting.classifier.num_trainable_parameters,
+        "num_trainable_parameters": _num_trained(setting),
         "num_bad_files": len(setting.bad_files),
         "bad_files": dict(setting.bad_files),
     }
+
+
+def _num_trained(setting: Setting) -> int:
+    """Return how many weights a phase trained, or the probe where there is none."""
+    classifier, trained = setting.classifier, set[nn.Parameter]()
+    for freeze in [phase.freeze for phase in setting.recipe.phases] or ["backbone"]:
+        apply_freeze(classifier, freeze=freeze)
+        trained.update(weight for weight in classifier.parameters() if weight.requires_grad)
+    return sum(weight.numel() for weight in trained)
 
 
 def _best(best: Best) -> dict[str, float | int | None]:
