@@ -2,6 +2,7 @@
 
 import pytest
 
+import finelens
 from finelens.config.load import load_recipe
 from finelens.data.sources.read import read_source
 from finelens.data.splits import complete_splits
@@ -38,3 +39,18 @@ def make_setting(tmp_path, table_data, tiny_settings):
         return build_setting(recipe, manifest, directory, bad_files={}, progress=Silent())
 
     return make
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, table_data):
+    """Return a function from settings to the run of them that nobody stopped."""
+    made = {}
+
+    def train(settings):
+        key = tuple(settings)
+        if key not in made:
+            run = tmp_path_factory.mktemp("alone") / "run"
+            made[key] = finelens.train("finetune", table_data, settings=settings, run=run)
+        return made[key]
+
+    return train

@@ -206,11 +206,11 @@ def test_views_that_keep_no_features_are_told_why(make_setting, told, more, reas
 
 def test_what_is_computed_once_is_said(make_setting, told):
     Fit(make_setting(*FROZEN).watched_by(told)).run()
-    said = [line for line in told.lines if "are computed once" in line]
+    said = [line for line in told.lines if "computed once" in line]
     assert said == [
-        "small: the backbone is frozen: its features of 24 pictures are computed once",
-        "large: the backbone is frozen: its features of 24 pictures, 2 views of each, are "
-        "computed once",
+        "small: the backbone is frozen: updates go by its features of 24 pictures, computed once",
+        "large: the backbone is frozen: updates go by its features of 24 pictures, 2 views of "
+        "each, computed once",
     ]
 
 
@@ -261,21 +261,6 @@ class StopAt:
         pass
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory, table_data):
-    """Return a function from settings to the run of them that nobody stopped."""
-    made = {}
-
-    def train(settings):
-        key = tuple(settings)
-        if key not in made:
-            run = tmp_path_factory.mktemp("alone") / "run"
-            made[key] = finelens.train("finetune", table_data, settings=settings, run=run)
-        return made[key]
-
-    return train
-
-
 @pytest.mark.parametrize(
     ("title", "number"),
     # the probe's; the first phase's; the second's; in an epoch of each phase
@@ -316,40 +301,35 @@ def test_the_checkpoint_before_a_damaged_one_finds_its_best_weights(
     assert (run / weights).read_bytes() == (alone(settings) / weights).read_bytes()
 
 
-def test_a_kill_between_two_phases_loses_no_features(tmp_path, table_data, tiny_settings):
+def kill_and_resume(table_data, settings, run, title, *, watched):
+    """Return what was done of each stage of a title when a run killed in another is resumed."""
+    with pytest.raises(Killed):
+        finelens.train(
+            "finetune", table_data, settings=settings, run=run, progress=StopAt(title, 1, Killed)
+        )
+    watching = StopAt(watched)
+    finelens.resume(run, progress=watching)
+    return watching.done
+
+
+def test_a_kill_between_two_phases_loses_no_features(tmp_path, table_data, tiny_settings, alone):
     phases = (
         "phases=[{epochs: 1, augment: none, lr: 1.0e-3},"
         "{epochs: 3, freeze: backbone, augment: light, views: 2, lr: 1.0e-3}]"
     )
-    settings = tiny_settings(phases, "model.probe=false")
-    alone = finelens.train("finetune", table_data, settings=settings, run=tmp_path / "alone")
-    run = tmp_path / "killed"
-    with pytest.raises(Killed):
-        finelens.train(
-            "finetune", table_data, settings=settings, run=run,
-            progress=StopAt("features of train", 1, Killed),
-        )  # fmt: skip
-    watching = StopAt("features of train")
-    finelens.resume(run, progress=watching)
-    (done,) = watching.done
+    settings, run = tiny_settings(phases, "model.probe=false"), tmp_path / "run"
+    title = "features of train"
+    (done,) = kill_and_resume(table_data, settings, run, title, watched=title)
     assert sum(done) == 2 * 24
     # what was there before comes first
     assert done[0] >= 8
     weights = "model/weights.safetensors"
-    assert (run / weights).read_bytes() == (alone / weights).read_bytes()
+    assert (run / weights).read_bytes() == (alone(settings) / weights).read_bytes()
 
 
 def test_a_kill_in_the_last_scoring_computes_no_features_anew(tmp_path, table_data, tiny_settings):
-    settings = tiny_settings(*FROZEN)
-    run = tmp_path / "killed"
-    with pytest.raises(Killed):
-        finelens.train(
-            "finetune", table_data, settings=settings, run=run,
-            progress=StopAt("scoring test", 1, Killed),
-        )  # fmt: skip
-    watching = StopAt("features")
-    finelens.resume(run, progress=watching)
-    assert watching.done == []
+    settings, run = tiny_settings(*FROZEN), tmp_path / "run"
+    assert not kill_and_resume(table_data, settings, run, "scoring test", watched="features")
     assert (run / "model").is_dir()
 
 

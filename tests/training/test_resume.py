@@ -163,21 +163,6 @@ def processes():
     return context
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory, table_data):
-    """Return a function from settings to the run of them that nobody killed."""
-    made = {}
-
-    def train(settings):
-        key = tuple(settings)
-        if key not in made:
-            run = tmp_path_factory.mktemp("alone") / "run"
-            made[key] = finelens.train("finetune", table_data, settings=settings, run=run)
-        return made[key]
-
-    return train
-
-
 @pytest.mark.parametrize(("num_workers", "reseed"), [(0, "false"), (2, "false"), (2, "true")])
 def test_killed_and_resumed_run_ends_like_one_left_alone(
     tmp_path, table_data, tiny_settings, alone, processes, num_workers, reseed

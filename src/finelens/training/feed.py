@@ -127,10 +127,10 @@ def build_feed(
         setting.manifest.of_split(split).num_examples for split in ("train", "val")
     )
     media = "pictures" if setting.preprocessing.frames is None else "clips"
-    views = "" if num_views == 1 else f", {num_views} views of each,"
+    views = "," if num_views == 1 else f", {num_views} views of each,"
     setting.progress.say(
-        f"{phase.name}: the backbone is frozen: its features of {counted(num_train, media)}{views} "
-        "are computed once"
+        f"{phase.name}: the backbone is frozen: updates go by its features of "
+        f"{counted(num_train, media)}{views} computed once"
     )
     pace, work = Pace(num_views * num_train + num_val), f"{phase.name}: features"
     features_VNX = features.extract(
