@@ -9,6 +9,8 @@ import torch
 
 import finelens
 from finelens.errors import RunError
+from finelens.models.folding import Folding
+from finelens.models.freeze import apply_freeze
 from finelens.runs.log import read_log
 from finelens.training.features import KeptFeatures
 from finelens.training.feed import build_feed, keeps_features
@@ -46,6 +48,33 @@ def assert_alike(setting, other):
     for name, tensor in ours.items():
         torch.testing.assert_close(tensor, theirs[name], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(metrics(setting), metrics(other), rtol=1e-3, atol=1e-4)
+
+
+def test_norms_inside_convolutions_train_the_same_weights(make_setting, tmp_path, monkeypatch):
+    settings = ("train.precision=fp32", "optimizer.name=sgd", "optimizer.lr=0.01",
+                "train.clip_norm=0.5",
+                "phases.0.epochs=2", "phases.1.freeze_statistics=false")  # fmt: skip
+    folded = make_setting(*settings)
+    assert _pairs_of_phases(folded) == [True, False]
+    Fit(folded).run()
+    monkeypatch.setattr("finelens.training.feed.fold", lambda *_, **__: Folding([]))
+    plain = make_setting(*settings, run=tmp_path / "plain")
+    assert _pairs_of_phases(plain) == [False, False]
+    Fit(plain).run()
+    assert_alike(folded, plain)
+
+
+def _pairs_of_phases(setting):
+    """Return of each phase whether its feed folds something."""
+    fit, found = Fit(setting), []
+    for phase in fit.phases:
+        freeze, statistics = phase.freeze, phase.freeze_statistics
+        apply_freeze(setting.classifier, freeze=freeze, statistics=statistics)
+        feed = build_feed(
+            setting, phase, fit.rule, average=None, keeps=False, profile=Profile("it")
+        )
+        found.append(bool(feed.folding.pairs))
+    return found
 
 
 @pytest.mark.parametrize(

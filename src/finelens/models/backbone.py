@@ -136,8 +136,8 @@ class Backbone(nn.Module):
 
     def _features_of_zeros(self, size: int) -> Any:
         if not self.takes_clips:
-            device = next((parameter.device for parameter in self.parameters()), None)
-            return self(torch.zeros(1, 3, size, size, device=device))
+            like = next(self.parameters(), torch.empty(0))
+            return self(like.new_zeros(1, 3, size, size))
         state = {key: value.to("meta") for key, value in self.state_dict().items()}
         clip = torch.zeros(1, self.input_spec.frames or 1, 3, size, size, device="meta")
         return functional_call(self, state, (clip,))

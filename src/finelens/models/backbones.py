@@ -2,7 +2,7 @@
 
 Each without its classifier.
 
-The only file that knows timm and torchvision.models.
+With ``library_layers`` the only file that knows timm and torchvision.models.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from finelens.models.forwards import forwards_replaced
+
 Precision = Literal["fp32", "bf16"]
 WantedPrecision = Literal["auto", "fp32", "bf16"]
 
@@ -45,13 +47,8 @@ def depthwise_in_fp32(network: nn.Module) -> Iterator[None]:
     long as in float32 (torch 2.15): whole networks of them train faster so than in either alone.
     """
     layers = [layer for layer in network.modules() if _is_depthwise(layer)]
-    for layer in layers:
-        layer.forward = _in_fp32(layer.forward)
-    try:
+    with forwards_replaced({layer: _in_fp32(layer.forward) for layer in layers}):
         yield
-    finally:
-        for layer in layers:
-            del layer.forward  # the class's own shows again
 
 
 def _is_depthwise(layer: nn.Module) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,9 @@ from finelens.data.loader import Loader
 from finelens.data.media import counted
 from finelens.data.one_thread import one_thread
 from finelens.evaluation.scores import Scores
+from finelens.models.folding import Folding, fold
+from finelens.models.freeze import set_training
+from finelens.models.precision import depthwise_in_fp32
 from finelens.training.averaging import WeightAverage
 from finelens.training.features import KeptFeatures
 from finelens.training.forecast import Pace
@@ -35,6 +39,7 @@ class Feed:
         loader: Gives pictures, or what the frozen backbone made of them.
         model: What batches go through: the classifier, or its tail alone.
         rule: How what the loader gives becomes an update of the model.
+        folding: Batch norms that are part of convolutions while updates are computed.
         val_features_MX: Of the validation pictures; None: they are scored anew, as where an average
             is judged whose backbone is not the frozen one.
     """
@@ -43,6 +48,7 @@ class Feed:
     loader: Loader
     model: nn.Module
     rule: UpdateRule
+    folding: Folding | None = None
     val_features_MX: NDArray[np.float32] | None = None
 
     @property
@@ -50,16 +56,27 @@ class Feed:
         """Return whether the backbone works on every batch."""
         return self.rule.preprocessing is not None
 
-    def computing(self) -> AbstractContextManager[None]:
-        """Return what updates are computed in: a small tail's on a CPU in one thread.
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Enter what updates are computed in.
 
-        Two that wait for each other take two to a hundred times as long where another program is
-        at work, and save little where none is.
+        A small tail's on a CPU go in one thread: two that wait for each other take two to a
+        hundred times as long where another program is at work, and save little where none is.
         """
-        num_weights = sum(weight.numel() for weight in self.model.parameters())
-        is_small = not self.reads_pictures and num_weights <= _SMALL_TAIL
         is_cpu = self.setting.accelerator.device.type == "cpu"
-        return one_thread() if is_small and is_cpu else nullcontext()
+        with ExitStack() as stack:
+            if is_cpu and self._is_small_tail:
+                stack.enter_context(one_thread())
+            if self.folding is not None:
+                stack.enter_context(self.folding.applied())
+            if is_cpu and self.setting.precision == "bf16":
+                stack.enter_context(depthwise_in_fp32(self.model))
+            yield
+
+    @property
+    def _is_small_tail(self) -> bool:
+        num_weights = sum(weight.numel() for weight in self.model.parameters())
+        return not self.reads_pictures and num_weights <= _SMALL_TAIL
 
     def score_val(self) -> Scores:
         """Return the scores of the validation pictures by the classifier as it is."""
@@ -122,7 +139,8 @@ def build_feed(
             features.forget()
         _say_why_none_are_kept(setting, phase)
         loader = setting.loader("train", augmentation=phase.augmentation, num_views=num_views)
-        return Feed(setting, loader, _shared_model(setting), rule)
+        folding = _fold(setting, phase, loader.batch_size)
+        return Feed(setting, loader, _shared_model(setting), rule, folding)
     num_train, num_val = (
         setting.manifest.of_split(split).num_examples for split in ("train", "val")
     )
@@ -147,7 +165,7 @@ def build_feed(
         setting.feature_loader(features_VNX),
         setting.classifier.tail,
         replace(rule, preprocessing=None),
-        val_features_MX,
+        val_features_MX=val_features_MX,
     )
 
 
@@ -172,6 +190,14 @@ def _hindrance(setting: Setting) -> str:
     if setting.recipe.data.cache is False:
         return "data.cache is false"
     return "its epochs see no picture more often"
+
+
+def _fold(setting: Setting, phase: Phase, batch_size: int) -> Folding:
+    set_training(setting.classifier)
+    takes_clips = setting.classifier.backbone.takes_clips
+    frames = 1 if takes_clips else setting.preprocessing.frames or 1
+    size = phase.augmentation.preprocessing.size
+    return fold(setting.classifier, size=size, num_examples=batch_size * frames)
 
 
 def _shared_model(setting: Setting) -> nn.Module:

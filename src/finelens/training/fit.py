@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -15,7 +14,6 @@ from finelens.data.workers import count_cores
 from finelens.errors import ConfigError, did_you_mean
 from finelens.evaluation.evaluate import main_metric, quick_metric_names
 from finelens.models.freeze import apply_freeze, set_training
-from finelens.models.precision import depthwise_in_fp32
 from finelens.progress import Advance, spoken_duration
 from finelens.runs.log import PROBE_PHASE, MetricsLog
 from finelens.training.agreement import agreement_names
@@ -249,20 +247,14 @@ class Fit:
         with setting.progress.stage(self._title(phase), total) as advance:
             if state.sums.pictures:
                 advance(state.sums.pictures, "")
-            with depthwise_in_fp32(step.model) if self._is_mixed_on_cpu else nullcontext():
-                after_update = self._after_update(advance, phase, total)
-                with feed.computing():
-                    train_epoch(state, phase, loader, step, after_update=after_update)
+            after_update = self._after_update(advance, phase, total)
+            with feed.computing():
+                train_epoch(state, phase, loader, step, after_update=after_update)
         began = time.perf_counter()
         if self.checkpoints.age_s > _SAVE_BEFORE_VALIDATION_S:
             self._save()
         self._finish_epoch(phase, feed)
         self._validation_s += time.perf_counter() - began
-
-    @property
-    def _is_mixed_on_cpu(self) -> bool:
-        accelerator = self.setting.accelerator
-        return accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16"
 
     def _after_update(
         self, advance: Advance, phase: Phase, epoch_size: int
