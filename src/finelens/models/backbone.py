@@ -137,7 +137,7 @@ class Backbone(nn.Module):
     def _features_of_zeros(self, size: int) -> Any:
         if not self.takes_clips:
             like = next(self.parameters(), torch.empty(0))
-            return self(like.new_zeros(1, 3, size, size))
+            return self(torch.zeros(1, 3, size, size, dtype=like.dtype, device=like.device))
         state = {key: value.to("meta") for key, value in self.state_dict().items()}
         clip = torch.zeros(1, self.input_spec.frames or 1, 3, size, size, device="meta")
         return functional_call(self, state, (clip,))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Any
 
@@ -12,12 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 from torch.nn.modules.conv import _ConvNd  # pyright: ignore[reportPrivateUsage]
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from finelens.models.classifier import Classifier
 from finelens.models.forwards import forwards_replaced
 from finelens.models.library_layers import after_norm, convolution_of
+from finelens.models.norm_pairs import NormPair, find_norm_pairs
 
 _Forward = Callable[[Tensor], Tensor]
 
@@ -36,7 +34,7 @@ class Folding:
         pairs: The convolutions and their batch norms.
     """
 
-    def __init__(self, pairs: list[Pair]) -> None:
+    def __init__(self, pairs: list[NormPair]) -> None:
         self.pairs = pairs
         # made once: a recording and a compiled network go on with these very functions
         self._forwards = dict(chain.from_iterable(map(_folded, pairs)))
@@ -46,49 +44,52 @@ class Folding:
         return forwards_replaced(self._forwards)
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A convolution and the batch norm that alone takes what it gives.
-
-    Attributes:
-        convolution: The first.
-        norm: The second.
-        num_positions: Of one picture's, or one clip's, output: height x width (x time).
-    """
-
-    convolution: _ConvNd
-    norm: _BatchNorm
-    num_positions: int
-
-
-def fold(classifier: Classifier, *, size: int, num_examples: int) -> Folding:
+def fold(
+    classifier: Classifier,
+    *,
+    size: int,
+    num_examples: int,
+    may_fold: Callable[[nn.Module], bool] = lambda _: True,
+) -> Folding:
     """Return what can be folded in a classifier's backbone, and is worth it.
 
-    That is a batch norm that keeps its statistics, where it or its convolution trains: there the
+    That is a batch norm that keeps its statistics, behind a convolution that trains: there the
     backward pass would go through both. It is not worth it where a channel has more weights than
     outputs in a batch. Frozen layers compute as in scoring, to the last bit.
 
     Args:
-        classifier: As ``set_training`` left it.
+        classifier: As ``set_training`` left it; its statistics stay as they are from now on.
         size: Side of the pictures, pixels.
         num_examples: What the network sees in a batch: pictures, or clips where it takes clips.
+        may_fold: Which convolutions are folded.
     """
+    layers = list(classifier.backbone.network.modules())
+    if not any(isinstance(layer, _BatchNorm) and not layer.training for layer in layers):
+        return Folding([])
+    if not any(isinstance(layer, _ConvNd) and layer.weight.requires_grad for layer in layers):
+        return Folding([])
     return Folding(
         [
             pair
-            for pair in _find_pairs(classifier, size)
-            if not pair.norm.training
-            and any(weight.requires_grad for weight in _weights(pair))
+            for pair in find_norm_pairs(classifier.backbone, size)
+            if _is_known(pair)
+            and not pair.norm.training
+            and may_fold(pair.convolution)
+            and pair.convolution.weight.requires_grad
             and num_examples * pair.num_positions >= pair.convolution.weight[0].numel()
         ]
     )
 
 
-def _weights(pair: Pair) -> Iterator[nn.Parameter]:
-    return chain(pair.convolution.parameters(), pair.norm.parameters())
+def _is_known(pair: NormPair) -> bool:
+    has_statistics = pair.norm.running_mean is not None
+    return has_statistics and None not in (
+        convolution_of(pair.convolution),
+        after_norm(pair.norm),
+    )
 
 
-def _folded(pair: Pair) -> Iterator[tuple[nn.Module, _Forward]]:
+def _folded(pair: NormPair) -> Iterator[tuple[nn.Module, _Forward]]:
     """Give both layers with what they compute by."""
     layer, norm = pair.convolution, pair.norm
     convolve, finish = convolution_of(layer), after_norm(norm)
@@ -125,7 +126,7 @@ class _Shift(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, bias_C: Tensor) -> Tensor:
         """Return the sum, rounded once."""
-        ctx.axes = [0, *range(2, x.ndim)]
+        ctx.positions = list(range(2, x.ndim))
         zeros_C, ones_C = torch.zeros_like(bias_C), torch.ones_like(bias_C)
         # the one operation that takes two precisions at full speed on a CPU
         shifted, *_ = torch.native_batch_norm(x, None, bias_C, zeros_C, ones_C, False, 0.0, 0.0)
@@ -135,86 +136,7 @@ class _Shift(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradients of both."""
         [gradient] = gradients
-        return gradient, gradient.sum(ctx.axes).float()
-
-
-def _find_pairs(classifier: Classifier, size: int) -> list[Pair]:
-    with _Watch(classifier.backbone.network) as watch:
-        classifier.backbone.check_size(size)
-    return watch.pairs()
-
-
-class _Watch(TorchDispatchMode):
-    """Sees, in a forward pass, which layers take what a convolution gives, and which operations.
-
-    Args:
-        network: Is watched.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self._network = network
-        self._hooks = ExitStack()
-        self._inside: _BatchNorm | None = None
-        # of every output that a convolution gave: kept, so that no other has its place in memory
-        self._given: dict[int, tuple[Tensor, _ConvNd]] = {}
-        self._taken_by: dict[int, set[_BatchNorm | None]] = {}
-        self._norms: list[_BatchNorm] = []
-
-    def __enter__(self) -> _Watch:
-        for layer in self._network.modules():
-            if isinstance(layer, _ConvNd):
-                handles = [layer.register_forward_hook(self._give)]
-            elif isinstance(layer, _BatchNorm):
-                handles = [
-                    layer.register_forward_pre_hook(self._enter_norm),
-                    layer.register_forward_hook(self._leave_norm),
-                ]
-            else:
-                continue
-            for handle in handles:
-                self._hooks.callback(handle.remove)
-        super().__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
-        self._hooks.close()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        for given in tree_leaves((args, kwargs)):
-            if id(given) in self._given:
-                self._taken_by.setdefault(id(given), set()).add(self._inside)
-        return func(*args, **(kwargs or {}))
-
-    def _give(self, layer: _ConvNd, _inputs: Any, output: Tensor) -> None:
-        self._given[id(output)] = output, layer
-
-    def _enter_norm(self, norm: _BatchNorm, _inputs: Any) -> None:
-        self._inside = norm
-        self._norms.append(norm)
-
-    def _leave_norm(self, _norm: _BatchNorm, _inputs: Any, _output: Any) -> None:
-        self._inside = None
-
-    def pairs(self) -> list[Pair]:
-        """Return the convolutions whose only taker is a batch norm, each called once, in order."""
-        layers = [layer for _, layer in self._given.values()]
-        found: list[Pair] = []
-        for key, (output, layer) in self._given.items():
-            takers = self._taken_by.get(key, set())
-            norms = [taker for taker in takers if taker is not None]
-            if not len(takers) == len(norms) == 1:
-                continue
-            [norm] = norms
-            is_once = layers.count(layer) == self._norms.count(norm) == 1
-            if is_once and self._is_known(layer, norm):
-                found.append(Pair(layer, norm, output[0, 0].numel()))
-        return found
-
-    @staticmethod
-    def _is_known(layer: _ConvNd, norm: _BatchNorm) -> bool:
-        has_statistics = norm.running_mean is not None
-        return has_statistics and None not in (convolution_of(layer), after_norm(norm))
+        # in float32: of a norm's weight it is one of two large parts that leave a small rest. A
+        # CPU sums so in one step half as fast
+        of_each_BC = gradient.sum(ctx.positions, dtype=torch.float32)
+        return gradient, of_each_BC.sum(0)

@@ -23,7 +23,7 @@ Convolve = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 def convolution_of(layer: _ConvNd) -> Convolve | None:
     """Return a layer as a function of its input, weight and bias.
 
-    None: of a kind that may do more, such as standardise its weight.
+    None: of another kind, which may do more, such as standardise its weight.
     """
     if type(layer).forward in (nn.Conv2d.forward, nn.Conv3d.forward):
         return layer._conv_forward  # pyright: ignore[reportPrivateUsage]

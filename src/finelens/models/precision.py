@@ -46,12 +46,13 @@ def depthwise_in_fp32(network: nn.Module) -> Iterator[None]:
     They take and give what the layers around them do. Their gradients in bf16 take several times as
     long as in float32 (torch 2.15): whole networks of them train faster so than in either alone.
     """
-    layers = [layer for layer in network.modules() if _is_depthwise(layer)]
+    layers = [layer for layer in network.modules() if is_depthwise(layer)]
     with forwards_replaced({layer: _in_fp32(layer.forward) for layer in layers}):
         yield
 
 
-def _is_depthwise(layer: nn.Module) -> bool:
+def is_depthwise(layer: nn.Module) -> bool:
+    """Return whether a layer convolves the pictures of each channel by themselves."""
     return isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1
 
 

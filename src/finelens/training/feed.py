@@ -16,7 +16,7 @@ from finelens.data.one_thread import one_thread
 from finelens.evaluation.scores import Scores
 from finelens.models.folding import Folding, fold
 from finelens.models.freeze import set_training
-from finelens.models.precision import depthwise_in_fp32
+from finelens.models.precision import depthwise_in_fp32, is_depthwise
 from finelens.training.averaging import WeightAverage
 from finelens.training.features import KeptFeatures
 from finelens.training.forecast import Pace
@@ -68,6 +68,7 @@ class Feed:
             if is_cpu and self._is_small_tail:
                 stack.enter_context(one_thread())
             if self.folding is not None:
+                # first: it takes the place of what layers compute by, the others wrap it
                 stack.enter_context(self.folding.applied())
             if is_cpu and self.setting.precision == "bf16":
                 stack.enter_context(depthwise_in_fp32(self.model))
@@ -119,6 +120,8 @@ def build_feed(
 ) -> Feed:
     """Return a phase's feed; where it keeps features, they are computed now.
 
+    The classifier is left in the mode of training where it reads pictures.
+
     Args:
         setting: The run's; its classifier is frozen as the phase says.
         phase: The phase that begins or goes on.
@@ -139,8 +142,9 @@ def build_feed(
             features.forget()
         _say_why_none_are_kept(setting, phase)
         loader = setting.loader("train", augmentation=phase.augmentation, num_views=num_views)
-        folding = _fold(setting, phase, loader.batch_size)
-        return Feed(setting, loader, _shared_model(setting), rule, folding)
+        # sharing brings the first process's statistics to all: they are what is folded
+        model = _shared_model(setting)
+        return Feed(setting, loader, model, rule, _fold(setting, phase, loader.batch_size))
     num_train, num_val = (
         setting.manifest.of_split(split).num_examples for split in ("train", "val")
     )
@@ -196,8 +200,15 @@ def _fold(setting: Setting, phase: Phase, batch_size: int) -> Folding:
     set_training(setting.classifier)
     takes_clips = setting.classifier.backbone.takes_clips
     frames = 1 if takes_clips else setting.preprocessing.frames or 1
-    size = phase.augmentation.preprocessing.size
-    return fold(setting.classifier, size=size, num_examples=batch_size * frames)
+    num_examples = batch_size * frames // setting.accelerator.num_processes
+    is_mixed_on_cpu = setting.accelerator.device.type == "cpu" and setting.precision == "bf16"
+    return fold(
+        setting.classifier,
+        size=phase.augmentation.preprocessing.size,
+        num_examples=num_examples,
+        # in bf16 the bias is added by itself, which takes a CPU as long as the norm did
+        may_fold=is_depthwise if is_mixed_on_cpu else lambda _: True,
+    )
 
 
 def _shared_model(setting: Setting) -> nn.Module:
