@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -134,13 +135,25 @@ class Backbone(nn.Module):
             )
         return features_BF.shape[1]
 
+    def features_of_shapes(self, size: int, *, num_examples: int = 1) -> Any:
+        """Return what a forward pass of shapes alone gives, on the meta device.
+
+        Args:
+            size: Side of the pictures, pixels.
+            num_examples: Pictures, or clips of a clip network.
+        """
+        named = chain(self.named_parameters(), self.named_buffers())
+        state = {name: tensor.detach().to("meta") for name, tensor in named}
+        dtype = next((tensor.dtype for tensor in state.values()), None)
+        of_clip = () if self.input_spec.frames is None else (self.input_spec.frames,)
+        x = torch.empty(num_examples, *of_clip, 3, size, size, dtype=dtype, device="meta")
+        return functional_call(self, state, (x,))
+
     def _features_of_zeros(self, size: int) -> Any:
-        if not self.takes_clips:
-            like = next(self.parameters(), torch.empty(0))
-            return self(torch.zeros(1, 3, size, size, dtype=like.dtype, device=like.device))
-        state = {key: value.to("meta") for key, value in self.state_dict().items()}
-        clip = torch.zeros(1, self.input_spec.frames or 1, 3, size, size, device="meta")
-        return functional_call(self, state, (clip,))
+        if self.takes_clips:
+            return self.features_of_shapes(size)
+        device = next((parameter.device for parameter in self.parameters()), None)
+        return self(torch.zeros(1, 3, size, size, device=device))
 
     def convert(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return another project's or input size's weights under this network's keys.

@@ -128,7 +128,7 @@ class _Shift(torch.autograd.Function):
         """Return the sum, rounded once."""
         ctx.positions = list(range(2, x.ndim))
         zeros_C, ones_C = torch.zeros_like(bias_C), torch.ones_like(bias_C)
-        # the one operation that takes two precisions at full speed on a CPU
+        # one pass over memory, though the two are of two precisions
         shifted, *_ = torch.native_batch_norm(x, None, bias_C, zeros_C, ones_C, False, 0.0, 0.0)
         return shifted
 
@@ -136,7 +136,6 @@ class _Shift(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradients of both."""
         [gradient] = gradients
-        # in float32: of a norm's weight it is one of two large parts that leave a small rest. A
-        # CPU sums so in one step half as fast
+        # in float32: of a norm's weight it is one of two large parts that leave a small rest
         of_each_BC = gradient.sum(ctx.positions, dtype=torch.float32)
         return gradient, of_each_BC.sum(0)

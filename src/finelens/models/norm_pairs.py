@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 from torch.nn.modules.conv import _ConvNd  # pyright: ignore[reportPrivateUsage]
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -45,15 +43,10 @@ def find_norm_pairs(backbone: Backbone, size: int) -> list[NormPair]:
         backbone: In the modes that it will compute in: dropout may stand between the two.
         size: Side of the pictures, pixels.
     """
-    named = chain(backbone.named_parameters(), backbone.named_buffers())
-    state = {name: tensor.detach().to("meta") for name, tensor in named}
-    dtype = next((tensor.dtype for tensor in state.values()), None)
-    frames = backbone.input_spec.frames
-    shape = _NUM_EXAMPLES, *(() if frames is None else (frames,)), 3, size, size
     # of what may be drawn on the processor, training has the next number
     with torch.random.fork_rng(devices=[]), torch.no_grad(), _Watch(backbone.network) as watch:
         try:
-            functional_call(backbone, state, (torch.empty(shape, dtype=dtype, device="meta"),))
+            backbone.features_of_shapes(size, num_examples=_NUM_EXAMPLES)
         except MISFITS:
             return []
     return watch.pairs()
