@@ -65,6 +65,16 @@ def test_check_says_that_what_looks_alike_may_be_parted(finelens_command, folder
     assert lines[-2] == "nothing stands against training, but see what is there twice"
 
 
+def test_check_asks_for_no_column_that_is_there(finelens_command, folder_data, tmp_path):
+    table, first = tmp_path / "table.csv", folder_data / "red" / "00.jpg"
+    rows = [f"{path},{path.parent.name},{path.stem}" for path in folder_data.rglob("*.jpg")]
+    again = tmp_path / "again.jpg"
+    shutil.copy(first, again)
+    table.write_text("\n".join(["path,label,group", *rows, f"{again},red,another"]))
+    lines = finelens_command("check", table)[1].splitlines()
+    assert lines[-2].endswith("in train and in test; one group keeps them together")
+
+
 def test_check_says_what_to_do_about_imbalance(finelens_command, folder_data, tmp_path):
     shutil.copytree(folder_data, tmp_path / "data")
     rare = sorted((tmp_path / "data" / "red").iterdir())

@@ -58,9 +58,10 @@ def _doubts(audit: Audit) -> Iterator[str]:
 def _parting(audit: Audit) -> Iterator[str]:
     # where a split is missing training cuts it, and may part them
     if {"val", "test"} - set(audit.splits):
+        group = "one group" if audit.groups else "a table's column group"
         yield (
             f"{audit.media} that are the same or nearly so may come to lie in train and in test; "
-            "a table's column group keeps them together"
+            f"{group} keeps them together"
         )
 
 

@@ -66,5 +66,9 @@ def _position(place: Any, part: str, key: str) -> str | int:
         raise ConfigError(f"--set {key}: what stands before .{part} holds no keys")
     if not part.isdecimal() or int(part) >= len(place):
         entries = ", ".join(str(index) for index in range(len(place))) or "none"
-        raise ConfigError(f"--set {key}: the list has no entry {part}; its entries are {entries}")
+        above = key.removesuffix(f".{part}")
+        hint = f'; did you mean "{above}.0.{part}"?' if place and part.isidentifier() else ""
+        raise ConfigError(
+            f"--set {key}: the list has no entry {part}; its entries are {entries}{hint}"
+        )
     return int(part)
