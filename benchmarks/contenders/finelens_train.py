@@ -3,13 +3,15 @@
 It is the public ``finelens.train`` with the default recipe at full size; what watches it holds it
 still between two rounds. With ``--from-memory`` the training loader gives its first batch again
 and again, out of a GPU's own memory where there is one, and nothing is read or decoded: the limit
-of the same step.
+of the same step. With ``--phases`` it is the recipe as it is: a round has an epoch of each of its
+phases, at the sizes that they train at.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +19,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+import yaml
 from gate import Gate, UpdateRounds
 
 import finelens
+from finelens.config.load import dump_recipe, load_recipe
 from finelens.data.dataset import Batch
 from finelens.data.loader import Loader
 from finelens.progress import Advance
@@ -27,11 +31,25 @@ from finelens.progress import Advance
 NUM_UPDATES = 20_000
 """Of the epoch: more than all rounds need."""
 
+RECIPE = "finetune"
 SETTINGS = (
     "model.pretrained=false", "model.probe=false", "input.size=224", "data.test_fraction=0",
-    # one endless epoch of training pictures at the size asked for
-    "phases.0.scale=1", f"train.batches_per_epoch={NUM_UPDATES}",
 )  # fmt: skip
+FULL_SIZE = ("phases.0.scale=1", f"train.batches_per_epoch={NUM_UPDATES}")
+"""One endless epoch of training pictures at the size asked for."""
+_MOST_ROUNDS = 50
+
+
+def every_phase(num_updates: int) -> tuple[str, ...]:
+    """Return settings that repeat the recipe's phases, an epoch of so many updates each."""
+    phases = yaml.safe_load(dump_recipe(load_recipe(RECIPE)))["phases"]
+    assert len({phase["epochs"] for phase in phases}) == 1, "phases do not weigh the same"
+    rounds = [
+        {**phase, "epochs": 1, "name": f"{phase['name']} {number}"}
+        for number in range(_MOST_ROUNDS)
+        for phase in phases
+    ]
+    return (f"phases={json.dumps(rounds)}", f"train.batches_per_epoch={num_updates}")
 
 
 class Watch:
@@ -80,6 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--from-memory", action="store_true")
+    parser.add_argument("--phases", action="store_true")
     parser.add_argument("--backbone", default="resnet18")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
@@ -90,14 +109,17 @@ def main() -> None:
     if arguments.from_memory:
         feed_from_memory()
     settle = torch.cuda.synchronize if torch.cuda.is_available() else None
-    rounds = UpdateRounds(gate, drain=arguments.drain, counted=arguments.counted, settle=settle)
+    drain, counted = arguments.drain, arguments.counted
+    updates = every_phase(drain + counted) if arguments.phases else FULL_SIZE
+    parts = len(load_recipe(RECIPE).phases) if arguments.phases else 1
+    rounds = UpdateRounds(gate, drain=drain, counted=counted, parts=parts, settle=settle)
     settings = [
         f"model.backbone={arguments.backbone}", f"train.batch_size={arguments.batch_size}",
-        *SETTINGS, *arguments.set,
+        *SETTINGS, *updates, *arguments.set,
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         finelens.train(
-            "finetune", arguments.data, settings=settings, run=Path(folder) / "run",
+            RECIPE, arguments.data, settings=settings, run=Path(folder) / "run",
             progress=Watch(rounds),
         )  # fmt: skip
 

@@ -65,20 +65,30 @@ class UpdateRounds:
         gate: Where the rounds come from.
         drain: Updates before the clock starts.
         counted: Updates that are timed.
+        parts: Such spans in a round, one after the other, as of phases at different sizes.
         settle: Waits for what a GPU has yet to do, before a clock is read; None: there is none.
     """
 
     def __init__(
-        self, gate: Gate, *, drain: int, counted: int, settle: Callable[[], object] | None = None
+        self,
+        gate: Gate,
+        *,
+        drain: int,
+        counted: int,
+        parts: int = 1,
+        settle: Callable[[], object] | None = None,
     ) -> None:
         self._gate = gate
         self._settle = settle
         self._drain = drain
         self._counted = counted
+        self._parts = parts
+        self._num_parts = 0
         self._num_updates = 0
         self._num_items = 0
         self._is_warm = False
         self._started = 0.0
+        self._seconds = 0.0
 
     def after_update(self, num_items: int) -> None:
         """Note an update of so many pictures.
@@ -90,7 +100,7 @@ class UpdateRounds:
         if self._num_updates > self._drain:
             self._num_items += num_items
         if self._num_updates == self._drain + self._counted:
-            self._finish(self._now() - self._started)
+            self._end_part(self._now() - self._started)
         if self._num_updates == self._drain:
             self._started = self._now()
 
@@ -99,13 +109,21 @@ class UpdateRounds:
             self._settle()
         return time.perf_counter()
 
-    def _finish(self, seconds: float) -> None:
+    def _end_part(self, seconds: float) -> None:
+        self._seconds += seconds
+        self._num_parts += 1
+        self._num_updates = 0
+        if self._num_parts == self._parts:
+            self._finish()
+        self._started = time.perf_counter()
+
+    def _finish(self) -> None:
         if self._is_warm:
-            self._gate.answer(self._num_items / seconds, "pictures/s")
+            self._gate.answer(self._num_items / self._seconds, "pictures/s")
         else:
             self._gate.ready()
             self._is_warm = True
         if not self._gate.wait():
             raise SystemExit
-        self._num_updates = self._num_items = 0
-        self._started = time.perf_counter()
+        self._num_parts = self._num_items = 0
+        self._seconds = 0.0

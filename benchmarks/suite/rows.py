@@ -187,6 +187,27 @@ def _scoring_on_gpu() -> Iterator[Row]:
     )  # fmt: skip
 
 
+def _training_by_the_recipe() -> Iterator[Row]:
+    """Return the rows of the default recipe as it is, whose phases see smaller pictures."""
+    row = partial(
+        Row, data=("photos",), ours=_ours("finelens_train.py", "--phases", data="classes"),
+        what="training updates, ResNet18 for pictures of 224, batches of 32, from files, of all "
+        "phases of the default recipe: at 168 and 196 pixels",
+    )  # fmt: skip
+    yield row(
+        "recipe-timm", peer="timm's train loop", target=Target(times=2.5),
+        theirs=_peers("timm_train.py", data="classes"),
+    )  # fmt: skip
+    yield row(
+        "recipe-fastai", peer="fastai `fit_one_cycle`", target=Target(times=2.5),
+        theirs=_peers("fastai_train.py", data="classes"),
+    )  # fmt: skip
+    yield row(
+        "recipe-best", peer="timm's train loop in bf16, channels-last", target=Target(times=1.2),
+        theirs=_peers("timm_train.py", "--best", data="classes"),
+    )  # fmt: skip
+
+
 _LOADER = (
     "loader, one loader process and the process that takes its batches: decode, random resized "
     "crop, flip, normalise, batches of 32 at 224"
@@ -220,6 +241,7 @@ ROWS = (
     Row("train-best", f"{_STEP}", "timm's train loop in bf16, channels-last", Target(times=1.2),
         ("photos",), _ours("finelens_train.py", data="classes"),
         _peers("timm_train.py", "--best", data="classes")),
+    *_training_by_the_recipe(),
     Row("train-memory", f"{_STEP}", "the same fed from memory (limit)", Target(times=0.95),
         ("photos",), _ours("finelens_train.py", data="classes"),
         _ours("finelens_train.py", "--from-memory", data="classes")),
