@@ -50,7 +50,7 @@ def test_check_says_that_what_looks_alike_may_be_parted(finelens_command, folder
     shutil.copy(folder_data / "red" / "00.jpg", tmp_path / "data" / "red" / "again.jpg")
     lines = finelens_command("check", tmp_path / "data")[1].splitlines()
     assert lines[-3] == "nothing stands against training, but see what is there twice"
-    assert lines[-2].endswith("a table's column group keeps them together")
+    assert lines[-2].endswith("one value of a table's column group keeps them together")
     # where all splits are given nothing is cut any more
     for split in ("train", "val", "test"):
         for name in ("blue", "red"):
@@ -65,14 +65,17 @@ def test_check_says_that_what_looks_alike_may_be_parted(finelens_command, folder
     assert lines[-2] == "nothing stands against training, but see what is there twice"
 
 
-def test_check_asks_for_no_column_that_is_there(finelens_command, folder_data, tmp_path):
-    table, first = tmp_path / "table.csv", folder_data / "red" / "00.jpg"
+@pytest.mark.parametrize(("group", "is_told"), [("00", False), ("another", True), ("", True)])
+def test_check_knows_that_one_group_is_not_parted(
+    finelens_command, folder_data, tmp_path, group, is_told
+):
+    table, again = tmp_path / "table.csv", tmp_path / "again.jpg"
+    shutil.copy(folder_data / "red" / "00.jpg", again)
     rows = [f"{path},{path.parent.name},{path.stem}" for path in folder_data.rglob("*.jpg")]
-    again = tmp_path / "again.jpg"
-    shutil.copy(first, again)
-    table.write_text("\n".join(["path,label,group", *rows, f"{again},red,another"]))
-    lines = finelens_command("check", table)[1].splitlines()
-    assert lines[-2].endswith("in train and in test; one group keeps them together")
+    table.write_text("\n".join(["path,label,group", *rows, f"{again},red,{group}"]))
+    output = finelens_command("check", table)[1]
+    assert "but see what is there twice" in output
+    assert ("may come to lie in train and in test" in output) == is_told
 
 
 def test_check_says_what_to_do_about_imbalance(finelens_command, folder_data, tmp_path):

@@ -36,8 +36,11 @@ def verdict_lines(audit: Audit, data: Path) -> Iterator[str]:
     doubts = list(_doubts(audit))
     but = f", but see {' and '.join(doubts)}" if doubts else ""
     yield f"nothing stands against training{but}"
-    if audit.duplicates or audit.near_duplicates:
-        yield from _parting(audit)
+    if _may_be_parted(audit):
+        yield (
+            f"{audit.media} that are the same or nearly so may come to lie in train and in test; "
+            "one value of a table's column group keeps them together"
+        )
     yield f"next: {command}"
 
 
@@ -55,14 +58,13 @@ def _doubts(audit: Audit) -> Iterator[str]:
     yield from ["the imbalance"] * audit.is_imbalanced
 
 
-def _parting(audit: Audit) -> Iterator[str]:
-    # where a split is missing training cuts it, and may part them
-    if {"val", "test"} - set(audit.splits):
-        group = "one group" if audit.groups else "a table's column group"
-        yield (
-            f"{audit.media} that are the same or nearly so may come to lie in train and in test; "
-            f"{group} keeps them together"
-        )
+def _may_be_parted(audit: Audit) -> bool:
+    # where a split is missing training cuts it, and keeps groups whole
+    if not {"val", "test"} - set(audit.splits):
+        return False
+    group_of = dict(audit.files.select("id", "group").iter_rows())
+    groups = [{group_of[name] for name in ids} for ids in audit.duplicates + audit.near_duplicates]
+    return any(None in found or len(found) > 1 for found in groups)
 
 
 def audit_lines(audit: Audit) -> Iterator[str]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticKnownError
 
 Channel = Annotated[float, Field(ge=0.0, le=1.0)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -21,15 +20,22 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, bool) and info.field_name is not None:
-            kinds = set(_kinds(cls.model_fields[info.field_name].annotation))
-            if bool not in kinds and kinds & {int, float}:
-                raise PydanticKnownError("int_type" if int in kinds else "float_type")
-        return value
+        assert info.field_name is not None
+        kinds = set(_kinds(cls.model_fields[info.field_name].annotation))
+        takes_numbers = kinds & {int, float} and not kinds & {bool, str}
+        return _as_text(value) if takes_numbers else value
 
 
-def _kinds(annotation: Any) -> Iterator[Any]:
-    """Yield a type and what it is made of, such as the types of a union."""
-    yield annotation
+def _kinds(annotation: Any) -> Iterator[type]:
+    """Yield the plain types in an annotation, such as those of a union or in a list."""
+    if isinstance(annotation, type):
+        yield annotation
     for inner in get_args(annotation):
         yield from _kinds(inner)
+
+
+def _as_text(value: Any) -> Any:
+    """Return true and false as YAML writes them: pydantic takes the values for 1 and 0."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return [_as_text(item) for item in value] if isinstance(value, list | tuple) else value

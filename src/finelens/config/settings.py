@@ -66,8 +66,9 @@ def _position(place: Any, part: str, key: str) -> str | int:
         raise ConfigError(f"--set {key}: what stands before .{part} holds no keys")
     if not part.isdecimal() or int(part) >= len(place):
         entries = ", ".join(str(index) for index in range(len(place))) or "none"
-        above = key.removesuffix(f".{part}")
-        hint = f'; did you mean "{above}.0.{part}"?' if place and part.isidentifier() else ""
+        is_key = bool(place) and isinstance(place[0], dict) and part.isidentifier()
+        named = f"{key.removesuffix(part)}0.{part}"
+        hint = f', so name one, as in "{named}"' if is_key else ""
         raise ConfigError(
             f"--set {key}: the list has no entry {part}; its entries are {entries}{hint}"
         )

@@ -8,7 +8,6 @@ from typing import Annotated, Any, get_type_hints
 
 from pydantic import (
     AfterValidator,
-    ConfigDict,
     Field,
     PlainValidator,
     ValidationError,
@@ -17,6 +16,7 @@ from pydantic import (
 )
 from torch import Tensor
 
+from finelens.config.section import Section
 from finelens.errors import ConfigError, did_you_mean
 
 StepFunction = Callable[..., Tensor]
@@ -54,7 +54,7 @@ def checked_settings(
         if setting not in fields:
             known = did_you_mean(str(setting), fields)
             raise ConfigError(f'{place}: {name} has no setting "{setting}"{known}')
-    model = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+    model = create_model(name, __base__=Section, **fields)
     try:
         values = model.model_validate(dict(settings), context=build_inner)
     except ValidationError as error:
