@@ -3,8 +3,8 @@
 It is the public ``finelens.train`` with the default recipe at full size; what watches it holds it
 still between two rounds. With ``--from-memory`` the training loader gives its first batch again
 and again, out of a GPU's own memory where there is one, and nothing is read or decoded: the limit
-of the same step. With ``--phases`` it is the recipe as it is: a round has an epoch of each of its
-phases, at the sizes that they train at.
+of the same step. With ``--phases`` the pictures are as small as those that the recipe's phases see:
+a round has an epoch of each, and nothing between two epochs is counted.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-import yaml
 from gate import Gate, UpdateRounds
 
 import finelens
-from finelens.config.load import dump_recipe, load_recipe
+from finelens.config.load import load_recipe
 from finelens.data.dataset import Batch
 from finelens.data.loader import Loader
 from finelens.progress import Advance
@@ -42,10 +41,10 @@ _MOST_ROUNDS = 50
 
 def every_phase(num_updates: int) -> tuple[str, ...]:
     """Return settings that repeat the recipe's phases, an epoch of so many updates each."""
-    phases = yaml.safe_load(dump_recipe(load_recipe(RECIPE)))["phases"]
-    assert len({phase["epochs"] for phase in phases}) == 1, "phases do not weigh the same"
+    phases = load_recipe(RECIPE).phases
+    assert len({phase.epochs for phase in phases}) == 1, "the phases do not weigh the same"
     rounds = [
-        {**phase, "epochs": 1, "name": f"{phase['name']} {number}"}
+        {**phase.model_dump(mode="json"), "epochs": 1, "name": f"{phase.name} {number}"}
         for number in range(_MOST_ROUNDS)
         for phase in phases
     ]
@@ -105,6 +104,9 @@ def main() -> None:
     parser.add_argument("--drain", type=int, default=10)
     parser.add_argument("--counted", type=int, default=10)
     arguments = parser.parse_args()
+    if arguments.phases and (arguments.from_memory or torch.cuda.is_available()):
+        # there the loader is ahead: what it read of an epoch's end would not be counted
+        parser.error("--phases is for a CPU that reads from files")
     gate = Gate("finelens", "torch", "torchvision")
     if arguments.from_memory:
         feed_from_memory()
