@@ -40,6 +40,27 @@ def test_the_first_update_is_left_out_and_the_forecast_told_once():
     assert forecast.after_update(make_state(pictures=40, seconds=16.0), 100) is None
 
 
+def test_what_was_told_is_mended_after_a_longer_stretch_that_took_another_time():
+    forecast = make_forecast([make_phase(2)])
+    forecast.begin_phase()
+    told = [
+        forecast.after_update(make_state(pictures=pictures, seconds=seconds), 100)
+        for pictures, seconds in [
+            (0, 0.0), (10, 10.0),  # 1 s a picture
+            (22, 25.0),  # too short
+            (24, 29.0),  # 1.36 s, near enough
+            (50, 100.0),  # 64 s are needed: 2.7 s
+            (90, 200.0),  # 256 s are needed
+            (180, 400.0),  # 2.3 s, near enough
+        ]
+    ]  # fmt: skip
+    assert told == [None, pytest.approx(200.0), None, None, pytest.approx(2 * 100 * 71 / 26),
+                    None, None]  # fmt: skip
+    forecast.begin_phase()
+    forecast.after_update(make_state(pictures=200, seconds=400.0), 100)
+    assert forecast.after_update(make_state(pictures=210, seconds=410.0), 100) is not None
+
+
 def test_work_grows_with_the_area_and_falls_to_the_forward_pass_of_a_frozen_backbone():
     phases = [make_phase(1, freeze="backbone"), make_phase(2), make_phase(1, size=200)]
     forecast = make_forecast(phases)
@@ -70,13 +91,15 @@ def test_kept_features_are_computed_once_and_then_cost_nothing(is_averaged, num_
     assert told_s == pytest.approx(2 * 11 + 10 + num_validations + 1)
 
 
-@pytest.mark.parametrize(("num_phases", "told_s"), [(1, pytest.approx(12.0)), (2, None)])
+@pytest.mark.parametrize(("num_phases", "told_s"), [(1, pytest.approx(15.0)), (2, None)])
 def test_updates_on_kept_features_tell_of_the_last_phase_alone(num_phases, told_s):
     phases = [make_phase(3, num_views=1)] * num_phases
     forecast = make_forecast(phases, keeping=[True] * num_phases)
     forecast.begin_phase()
     forecast.after_update(make_state(epoch=1, pictures=0, seconds=0.0), 100)
-    assert forecast.after_update(make_state(epoch=1, pictures=100, seconds=6.0), 100) == told_s
+    state = make_state(epoch=1, pictures=100, seconds=6.0)
+    # two epochs are left, of 6 s and of what follows them
+    assert forecast.after_update(state, 100, after_epoch_s=1.5) == told_s
 
 
 def test_a_pace_tells_once_what_is_left_after_the_first_examples():

@@ -27,6 +27,7 @@ from finelens.training.judging import judged_weights, measure
 from finelens.training.loop import learning_rate, train_epoch
 from finelens.training.losses import build_loss
 from finelens.training.optim import build_optimizer
+from finelens.training.other_programs import Watch
 from finelens.training.phases import Phase, build_phases
 from finelens.training.profile import Profile
 from finelens.training.randomness import fixed_cudnn, reseed_epoch
@@ -68,6 +69,8 @@ class Fit:
         self._features_profile = Profile("the features", is_exact=profile)
         self._profile = Profile(is_exact=profile)
         self._validation_s = 0.0
+        self._after_epoch_s = 0.0
+        self._watch = Watch()
         self._tells_profile = profile
         self.phases = build_phases(
             recipe, setting.preprocessing, partial(fitting_size, setting.classifier.backbone)
@@ -222,6 +225,7 @@ class Fit:
             say=setting.progress.say,
         )
         self._forecast.begin_phase()
+        self._watch, self._after_epoch_s = Watch(), 0.0
         while state.position.epoch < phase.epochs and not state.stopped:
             self._run_epoch(phase, feed, step)
         if not state.stopped:
@@ -254,7 +258,8 @@ class Fit:
         if self.checkpoints.age_s > _SAVE_BEFORE_VALIDATION_S:
             self._save()
         self._finish_epoch(phase, feed)
-        self._validation_s += time.perf_counter() - began
+        self._after_epoch_s = time.perf_counter() - began
+        self._validation_s += self._after_epoch_s
 
     def _after_update(
         self, advance: Advance, phase: Phase, epoch_size: int
@@ -268,7 +273,9 @@ class Fit:
         return after_update
 
     def _tell_forecast(self, phase: Phase, epoch_size: int) -> None:
-        left_s = self._forecast.after_update(self.state, epoch_size)
+        left_s = self._forecast.after_update(
+            self.state, epoch_size, after_epoch_s=self._after_epoch_s
+        )
         if left_s is None:
             return
         stop = self.setting.recipe.stop
@@ -276,6 +283,9 @@ class Fit:
         self.setting.progress.say(
             f"{phase.name}: about {spoken_duration(left_s)} to the end of the run{at_most}"
         )
+        advice = self._watch.advice() if self.setting.accelerator.device.type == "cpu" else None
+        if advice is not None:
+            self.setting.progress.say(f"{phase.name}: {advice}")
 
     def _tell_profile(self) -> None:
         setting = self.setting

@@ -1,4 +1,4 @@
-"""The forecast: how long a run will take, told from the first updates of a phase."""
+"""The forecast: how long a run will take, told from the first updates of a phase, and mended."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from finelens.training.state import TrainingState
 _FORWARD_SHARE = 1 / 3
 """Of an update's work: the backward pass takes about twice as long as the forward one."""
 _MEASURED_S = 4.0
+_LONGER = 4
+"""Times the last one: the next stretch that is measured, and may mend what was told."""
+_OFF = 1.5
 
 
 class Forecast:
-    """What is left of a run, in seconds, once in every phase.
+    """What is left of a run, in seconds: once in every phase, and again where it is mended.
 
     Work is taken to grow with the area of the pictures, and to fall to the forward pass where
     the whole backbone is frozen; validation is a forward pass. Where features are kept, updates
@@ -47,38 +50,50 @@ class Forecast:
             for number, keeps in enumerate(keeping)
         ]
         self._began: tuple[int, float] | None = None
-        self._is_told = False
+        self._stretch_s = _MEASURED_S
+        self._told_picture_s: float | None = None
 
     def begin_phase(self) -> None:
         """Wait for the first updates of another phase."""
-        self._began, self._is_told = None, False
+        self._began, self._stretch_s, self._told_picture_s = None, _MEASURED_S, None
 
-    def after_update(self, state: TrainingState, num_pictures: int) -> float | None:
+    def after_update(
+        self, state: TrainingState, num_pictures: int, *, after_epoch_s: float = 0.0
+    ) -> float | None:
         """Return the seconds from the start of the running epoch to the end, when first known.
 
         That is when updates have taken some seconds, but for the first: in it buffers are made
-        and kernels chosen. Updates on kept features tell nothing of the backbone's: they tell of
-        the last phase alone, and its updates alone.
+        and kernels chosen. They are told again when over a longer stretch an update takes more
+        than 1.5 times as long as was thought, or as much less. Updates on kept features tell
+        nothing of the backbone's: they tell of the last phase alone.
 
         Args:
             state: After the update.
             num_pictures: Of an epoch.
+            after_epoch_s: What validating and saving took after an epoch of the phase; counted
+                where features are kept, and updates take next to nothing.
         """
         if self._began is None:
             self._began = (state.pictures, state.update_seconds)
             return None
         pictures, seconds = self._began
         measured_s = state.update_seconds - seconds
-        if self._is_told or measured_s < _MEASURED_S:
+        if measured_s < self._stretch_s:
             return None
-        self._is_told = True
-        phase, epoch = state.position.phase, state.position.epoch
         picture_s = measured_s / (state.pictures - pictures)
+        self._began = (state.pictures, state.update_seconds)
+        self._stretch_s *= _LONGER
+        told_s = self._told_picture_s
+        if told_s is not None and 1 / _OFF <= picture_s / told_s <= _OFF:
+            return None
+        self._told_picture_s = picture_s
+        phase, epoch = state.position.phase, state.position.epoch
         if not self._keeping[phase]:
             return self._left_s(phase, epoch, picture_s, num_pictures)
         if phase + 1 < len(self._phases):
             return None
-        return (self._phases[phase].epochs - epoch) * num_pictures * picture_s
+        num_epochs = self._phases[phase].epochs - epoch
+        return num_epochs * (num_pictures * picture_s + after_epoch_s)
 
     def _left_s(self, phase: int, epoch: int, picture_s: float, num_pictures: int) -> float:
         unit_s = picture_s / _work(self._phases[phase])
