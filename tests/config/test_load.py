@@ -295,6 +295,11 @@ def test_a_setting_that_leads_nowhere_is_told(problem, setting, said):
     assert said in message
 
 
+@pytest.mark.parametrize("setting", ["phases.last=1", "optimizer.betas.momentum=1"])
+def test_no_key_is_named_that_does_not_exist(problem, setting):
+    assert problem(TWO_PHASES, setting).endswith("its entries are 0, 1")
+
+
 def test_an_empty_list_has_no_entry_to_set(problem):
     assert "its entries are none" in problem("phases: []", "phases.0.epochs=1")
 

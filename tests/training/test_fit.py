@@ -1,5 +1,8 @@
+import itertools
 import math
+from collections import namedtuple
 
+import psutil
 import pytest
 import torch
 
@@ -183,13 +186,30 @@ def test_a_profile_tells_every_part_when_it_is_asked_for(make_setting, told):
     assert not [line for line in told.lines if "profile" in line]
 
 
-def test_the_rest_of_a_run_is_forecast_once_in_a_phase(make_setting, monkeypatch, told):
-    monkeypatch.setattr("finelens.training.forecast._MEASURED_S", 0.0)
+def test_the_rest_of_a_run_is_forecast_once_in_a_phase_where_it_holds(
+    make_setting, monkeypatch, told
+):
+    monkeypatch.setattr("finelens.training.forecast._MEASURED_S", 1e-9)
+    monkeypatch.setattr("finelens.training.forecast._OFF", math.inf)
     setting = make_setting("phases=[{epochs: 2}, {epochs: 1}]").watched_by(told)
     Fit(setting).run()
     forecasts = [line for line in told.lines if "to the end of the run" in line]
     assert len(forecasts) == 2
     assert forecasts[0].startswith("phase 1: about ")
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="only there it is known")
+def test_what_other_programs_take_is_told_once_in_a_run(make_setting, monkeypatch, told):
+    seconds = itertools.count(step=1000)  # of processors; none is this process's
+    times = namedtuple("times", "user idle")
+    monkeypatch.setattr("psutil.cpu_times", lambda: times(next(seconds), 0))
+    monkeypatch.setattr("finelens.training.other_programs._FIRST_S", 0.0)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    setting = make_setting("phases=[{epochs: 2}, {epochs: 1}]").watched_by(told)
+    Fit(setting).run()
+    [line] = [line for line in told.lines if "other programs" in line]
+    assert line.startswith("phase 1: other programs take ")
+    assert "with OMP_NUM_THREADS=1 in the environment" in line
 
 
 class Checked(Silent):

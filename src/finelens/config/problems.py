@@ -67,7 +67,7 @@ def _told(place: str, problems: list[Any]) -> str:
 def _wanted(problem: Any, place: str) -> str:
     kind = problem["type"]
     if kind in {"model_type", "model_attributes_type"}:
-        return f"keys with values, such as {place}.{_keys_at(place.split('.'))[0]}"
+        return f"keys with values, such as {place}.{keys_at(place.split('.'))[0]}"
     if kind in _WANTED:
         return _WANTED[kind]
     return problem["msg"].removeprefix("Input should be ")
@@ -79,10 +79,11 @@ def _nearest_keys(place: str) -> str:
     elsewhere = [key for key in _keys_below(Recipe) if key.split(".")[-1] == last]
     if elsewhere:
         return "; did you mean " + " or ".join(f'"{key}"' for key in elsewhere[:3]) + "?"
-    return did_you_mean(last, _keys_at(parents))
+    return did_you_mean(last, keys_at(parents))
 
 
-def _keys_at(parents: Iterable[str]) -> list[str]:
+def keys_at(parents: Iterable[str]) -> list[str]:
+    """Return the keys of the section at a dotted key, given in parts; none where there is none."""
     section: type[BaseModel] | None = Recipe
     for part in parents:
         if section is not None and not part.isdecimal():

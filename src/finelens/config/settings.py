@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from finelens.config.notation import parse_yaml
+from finelens.config.problems import keys_at
 from finelens.config.schema import Recipe
 from finelens.errors import ConfigError
 
@@ -66,7 +67,7 @@ def _position(place: Any, part: str, key: str) -> str | int:
         raise ConfigError(f"--set {key}: what stands before .{part} holds no keys")
     if not part.isdecimal() or int(part) >= len(place):
         entries = ", ".join(str(index) for index in range(len(place))) or "none"
-        is_key = bool(place) and isinstance(place[0], dict) and part.isidentifier()
+        is_key = bool(place) and part in keys_at(key.split(".")[:-1])
         named = f"{key.removesuffix(part)}0.{part}"
         hint = f', so name one, as in "{named}"' if is_key else ""
         raise ConfigError(

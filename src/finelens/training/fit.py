@@ -70,7 +70,8 @@ class Fit:
         self._profile = Profile(is_exact=profile)
         self._validation_s = 0.0
         self._after_epoch_s = 0.0
-        self._watch = Watch()
+        is_alone_on_cpu = accelerator.device.type == "cpu" and accelerator.num_processes == 1
+        self._watch = Watch() if is_alone_on_cpu else None
         self._tells_profile = profile
         self.phases = build_phases(
             recipe, setting.preprocessing, partial(fitting_size, setting.classifier.backbone)
@@ -225,7 +226,7 @@ class Fit:
             say=setting.progress.say,
         )
         self._forecast.begin_phase()
-        self._watch, self._after_epoch_s = Watch(), 0.0
+        self._after_epoch_s = 0.0
         while state.position.epoch < phase.epochs and not state.stopped:
             self._run_epoch(phase, feed, step)
         if not state.stopped:
@@ -264,10 +265,15 @@ class Fit:
     def _after_update(
         self, advance: Advance, phase: Phase, epoch_size: int
     ) -> Callable[[int], None]:
+        setting = self.setting
+
         def after_update(num_pictures: int) -> None:
             if self.checkpoints.is_due:
                 self._save()
             self._tell_forecast(phase, epoch_size)
+            advice = self._watch.advice() if self._watch is not None else None
+            if advice is not None:
+                setting.progress.say(f"{phase.name}: {advice}")
             advance(num_pictures, f"loss {self.state.sums.noted_loss:.4f}")
 
         return after_update
@@ -283,9 +289,6 @@ class Fit:
         self.setting.progress.say(
             f"{phase.name}: about {spoken_duration(left_s)} to the end of the run{at_most}"
         )
-        advice = self._watch.advice() if self.setting.accelerator.device.type == "cpu" else None
-        if advice is not None:
-            self.setting.progress.say(f"{phase.name}: {advice}")
 
     def _tell_profile(self) -> None:
         setting = self.setting

@@ -51,19 +51,19 @@ class Forecast:
         ]
         self._began: tuple[int, float] | None = None
         self._stretch_s = _MEASURED_S
-        self._told_picture_s: float | None = None
+        self._told_s: float | None = None
 
     def begin_phase(self) -> None:
         """Wait for the first updates of another phase."""
-        self._began, self._stretch_s, self._told_picture_s = None, _MEASURED_S, None
+        self._began, self._stretch_s, self._told_s = None, _MEASURED_S, None
 
     def after_update(
         self, state: TrainingState, num_pictures: int, *, after_epoch_s: float = 0.0
     ) -> float | None:
-        """Return the seconds from the start of the running epoch to the end, when first known.
+        """Return the seconds to the end of the run, when first known.
 
         That is when updates have taken some seconds, but for the first: in it buffers are made
-        and kernels chosen. They are told again when over a longer stretch an update takes more
+        and kernels chosen. They are told again when over a longer stretch pictures take more
         than 1.5 times as long as was thought, or as much less. Updates on kept features tell
         nothing of the backbone's: they tell of the last phase alone.
 
@@ -83,17 +83,19 @@ class Forecast:
         picture_s = measured_s / (state.pictures - pictures)
         self._began = (state.pictures, state.update_seconds)
         self._stretch_s *= _LONGER
-        told_s = self._told_picture_s
-        if told_s is not None and 1 / _OFF <= picture_s / told_s <= _OFF:
-            return None
-        self._told_picture_s = picture_s
         phase, epoch = state.position.phase, state.position.epoch
-        if not self._keeping[phase]:
-            return self._left_s(phase, epoch, picture_s, num_pictures)
+        is_kept = self._keeping[phase]
+        epoch_s = num_pictures * picture_s + (after_epoch_s if is_kept else 0.0)
+        told_s = self._told_s
+        if told_s is not None and 1 / _OFF <= epoch_s / told_s <= _OFF:
+            return None
+        self._told_s = epoch_s
+        done_s = state.sums.pictures * picture_s
+        if not is_kept:
+            return self._left_s(phase, epoch, picture_s, num_pictures) - done_s
         if phase + 1 < len(self._phases):
             return None
-        num_epochs = self._phases[phase].epochs - epoch
-        return num_epochs * (num_pictures * picture_s + after_epoch_s)
+        return (self._phases[phase].epochs - epoch) * epoch_s - done_s
 
     def _left_s(self, phase: int, epoch: int, picture_s: float, num_pictures: int) -> float:
         unit_s = picture_s / _work(self._phases[phase])

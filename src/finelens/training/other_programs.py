@@ -1,4 +1,4 @@
-"""Other programs: how much of the processors they take while a run computes."""
+"""Other programs: whether they take processors that a run's threads wait for."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import psutil
 import torch
 
 from finelens.data.media import counted
+from finelens.data.workers import count_cores
 
 _NOTED = 0.5  # one program beside two threads that never sleep gets two thirds of a processor
-_NOT_BUSY = ("idle", "iowait")
-_IN_USER = ("guest", "guest_nice")  # Linux counts them there too
+_FIRST_S, _LATER_S = 4.0, 30.0
+_BUSY = ("user", "system", "irq", "softirq", "steal")
+"""Of what a processor does; ``nice`` programs take what others leave."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +32,25 @@ class Processors:
     own_s: float
 
     @staticmethod
-    def now() -> Processors:
-        """Return what they have done up to now."""
-        times = psutil.cpu_times()._asdict()
-        busy_s = sum(
-            seconds for kind, seconds in times.items() if kind not in (*_NOT_BUSY, *_IN_USER)
-        )
-        own = psutil.Process().cpu_times()
-        own_s = own.user + own.system + own.children_user + own.children_system
-        for child in psutil.Process().children(recursive=True):
-            try:
-                of_child = child.cpu_times()
-            except psutil.Error:  # it has just ended
-                continue
-            own_s += of_child.user + of_child.system
-        return Processors(time.monotonic(), busy_s, own_s)
+    def now() -> Processors | None:
+        """Return what they have done up to now; None where the system does not say."""
+        try:
+            times = psutil.cpu_times()._asdict()
+            this = psutil.Process()
+            own = this.cpu_times()
+            own_s = own.user + own.system + own.children_user + own.children_system
+            own_s += sum(_seconds(child) for child in this.children(recursive=True))
+        except (psutil.Error, OSError):
+            return None
+        return Processors(time.monotonic(), sum(times.get(kind, 0.0) for kind in _BUSY), own_s)
+
+
+def _seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:  # it has just ended
+        return 0.0
+    return times.user + times.system
 
 
 def taken_by_others(since: Processors, until: Processors) -> float:
@@ -70,24 +76,38 @@ def advice(taken: float, *, num_threads: int, num_processors: int) -> str | None
         return None
     return (
         f"other programs take {taken:.1f} of {counted(num_processors, 'processors')}, and threads "
-        f"wait for each other: OMP_NUM_THREADS={num_free} before the command may be several "
-        "times as fast (numbers differ by rounding)"
+        f"wait for each other: with OMP_NUM_THREADS={num_free} in the environment a run may be "
+        "faster, of a small network several times (numbers differ by rounding)"
     )
 
 
 class Watch:
-    """Looks, while updates are computed on a CPU, whether other programs hold them up."""
+    """Looks, while updates are computed, whether other programs hold them up; says so once.
+
+    Only on Linux, elsewhere ended processes leave no account, and where this process may use all
+    processors of the machine.
+    """
 
     def __init__(self) -> None:
-        self._since = Processors.now()
+        self._is_over = not psutil.LINUX or psutil.cpu_count() != count_cores()
+        self._since: Processors | None = None
+        self._stretch_s = _FIRST_S
 
     def advice(self) -> str | None:
-        """Return what to do about what was seen since this was built, if anything."""
-        num_processors = psutil.cpu_count()
-        if num_processors is None:
+        """Return what to do about them, when it is first seen; call after every update."""
+        if self._is_over:
             return None
-        return advice(
-            taken_by_others(self._since, Processors.now()),
+        if self._since is not None and time.monotonic() < self._since.clock_s + self._stretch_s:
+            return None
+        since, self._since = self._since, Processors.now()
+        if since is None or self._since is None:
+            self._is_over = self._since is None
+            return None
+        self._stretch_s = _LATER_S
+        told = advice(
+            taken_by_others(since, self._since),
             num_threads=torch.get_num_threads(),
-            num_processors=num_processors,
+            num_processors=count_cores(),
         )
+        self._is_over = told is not None
+        return told
