@@ -39,13 +39,13 @@ FULL_SIZE = ("phases.0.scale=1", f"train.batches_per_epoch={NUM_UPDATES}")
 _MOST_ROUNDS = 50
 
 
-def every_phase(num_updates: int) -> tuple[str, ...]:
+def every_phase(num_updates: int, *, num_rounds: int = _MOST_ROUNDS) -> tuple[str, ...]:
     """Return settings that repeat the recipe's phases, an epoch of so many updates each."""
     phases = load_recipe(RECIPE).phases
     assert len({phase.epochs for phase in phases}) == 1, "the phases do not weigh the same"
     rounds = [
         {**phase.model_dump(mode="json"), "epochs": 1, "name": f"{phase.name} {number}"}
-        for number in range(_MOST_ROUNDS)
+        for number in range(num_rounds)
         for phase in phases
     ]
     return (f"phases={json.dumps(rounds)}", f"train.batches_per_epoch={num_updates}")

@@ -11,7 +11,7 @@ from finelens.training.setting import fitting_size
 
 
 def test_rounds_have_an_epoch_of_each_phase_at_the_sizes_that_the_row_tells() -> None:
-    settings = (*finelens_train.SETTINGS, *finelens_train.every_phase(20))
+    settings = (*finelens_train.SETTINGS, *finelens_train.every_phase(20, num_rounds=3))
     recipe, own = (load_recipe(finelens_train.RECIPE, chosen) for chosen in (settings, ()))
     assert recipe.train.batches_per_epoch == 20
     assert {phase.epochs for phase in recipe.phases} == {1}
@@ -24,7 +24,6 @@ def test_rounds_have_an_epoch_of_each_phase_at_the_sizes_that_the_row_tells() ->
         [phase.augmentation.preprocessing.size for phase in build_phases(one, preprocessing, fits)]
         for one in (recipe, own)
     )
-    assert sizes[: len(own_sizes)] == own_sizes
-    assert sizes == own_sizes * (len(sizes) // len(own_sizes))
+    assert sizes == own_sizes * 3
     [told] = {row.what for row in ROWS if row.key.startswith("recipe-")}
     assert told.endswith(" and ".join(map(str, own_sizes)) + " pixels")
