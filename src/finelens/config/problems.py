@@ -60,8 +60,18 @@ def _told(place: str, problems: list[Any]) -> str:
     if kinds == {"literal_error"}:
         choices = first["ctx"]["expected"]
         return f'{place}: "{_shown(first["input"])}" is unknown; it must be {choices}'
+    return misfit(place, problems)
+
+
+def misfit(place: str, problems: list[Any]) -> str:
+    """Return what a value would have to be.
+
+    Args:
+        place: Its dotted key.
+        problems: What pydantic found of it; of a union, in each branch.
+    """
     wanted = ", or ".join(dict.fromkeys(_wanted(problem, place) for problem in problems))
-    return f"{place}: {_shown(first['input'])} does not fit: it must be {wanted}"
+    return f"{place}: {_shown(problems[0]['input'])} does not fit: it must be {wanted}"
 
 
 def _wanted(problem: Any, place: str) -> str:

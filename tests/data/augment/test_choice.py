@@ -67,7 +67,7 @@ def test_choices_lie_within_each_other(apply, grey):
         ({"steps": [DARKER], "weights": [1, 2]}, "one_of.weights: .*one for each of the 1 steps"),
         ({"steps": [DARKER], "weights": [0]}, "one_of.weights: .*one must be above 0"),
         ({"steps": [DARKER], "weights": [-1]}, "one_of.weights.0: -1 does not fit"),
-        ({"steps": [DARKER], "weights": "often"}, "one_of.weights: 'often' does not fit"),
+        ({"steps": [DARKER], "weights": "often"}, "one_of.weights: often does not fit"),
         ({"steps": [DARKER], "p": 2}, "one_of.p: 2 does not fit"),
     ],
 )

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from torch import Tensor
 
+from finelens.config.problems import misfit
 from finelens.config.section import Section
 from finelens.errors import ConfigError, did_you_mean
 
@@ -71,6 +72,8 @@ def _told(error: ValidationError, name: str) -> str:
     place = ".".join(map(str, (name, *problem["loc"])))
     if problem["type"] == "missing":
         return f"{place} is missing"
+    if problem["type"] != "value_error":
+        return misfit(place, [problem])
     reason = problem["msg"].removeprefix("Value error, ").lower()
     return f"{place}: {problem['input']!r} does not fit: {reason}"
 
